@@ -1,0 +1,95 @@
+# `make help` lists what there is. Each target sets up what it needs first, so that any of
+# them works as the first command typed on a machine with only CPython 3.11 and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# The oldest supported CPython, where it is found; else any that is new enough.
+PYTHON ?= $(or $(shell .ci/find-python 3.11),$(shell .ci/find-python 3.12),$(shell .ci/find-python 3.13))
+OTHERS := 3.12 3.13
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(VENV)/.demo  ## Run the first example: the standard library's own source, streamed into SQLite
+	@$(BIN)/python examples/01_stdlib_census.py
+
+.PHONY: test
+test: $(VENV)/.test  ## Run the suite
+	$(BIN)/python -m pytest
+
+.PHONY: slow
+slow: $(VENV)/.test  ## Run the long tests
+	$(BIN)/python -m pytest -m slow
+
+.PHONY: check
+check: $(VENV)/.dev  ## Run every gate: lint, format, types, floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+.PHONY: bench
+bench: $(VENV)/.test  ## Run the benchmarks
+	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each"; done
+
+.PHONY: docs
+docs: $(VENV)/.test  ## Run the code in the README, the documents and the docstrings
+	$(BIN)/python -m pytest tests/test_docs.py
+
+.PHONY: test-all
+test-all: test $(OTHERS:%=test-%) test-wheel test-bare  ## Run the suite everywhere: other CPythons, the wheel, no aiostream
+
+test-%:
+	@if python=$$(.ci/find-python $*); then \
+	  $(MAKE) --no-print-directory VENV=.venv-$* PYTHON="$$python" .venv-$*/.test; \
+	  echo "== the suite on CPython $*"; \
+	  .venv-$*/bin/python -m pytest; \
+	else echo "== CPython $* is not found here: its run is left out"; fi
+
+# aiostream is GPL and only interop needs it: everything else has to work without.
+.PHONY: test-bare
+test-bare:
+	@$(MAKE) --no-print-directory VENV=.venv-bare .venv-bare/.test
+	@.venv-bare/bin/python -m pip uninstall --quiet --yes aiostream
+	@echo "== the suite without aiostream"
+	.venv-bare/bin/python -m pytest
+
+.PHONY: test-wheel
+test-wheel: $(VENV)/.dev
+	@echo "== the wheel, in an environment and a folder of its own"
+	@.ci/try-wheel $(BIN)/python
+
+.PHONY: clean
+clean:  ## Remove what these targets made
+	rm -rf .venv .venv-3.* .venv-bare dist build census-out
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment is made again when what it is made from has changed.
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "CPython 3.11, 3.12 or 3.13 is needed, and none was found"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/.made
+	$(BIN)/python $(PIP_INSTALL) --editable '.[progress]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.made
+	$(BIN)/python $(PIP_INSTALL) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.made
+	$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+	@touch $@

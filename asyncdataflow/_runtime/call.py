@@ -1,0 +1,286 @@
+"""Any callable as one kind of call: the only module that knows what sort it is.
+
+``one(item)`` awaits one result; ``each(item)`` opens a stream of them. Where it runs,
+what its parameters are and how it is timed is settled here when the run starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import pickle
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ArgumentsError, ResultError, StageTimeoutError
+from ..naming import describe_item
+from ..operators.streamwise import opened
+from ..stage import Parameter, Stage
+from .child import enter
+from .lane import Lane, LaneIterator, Target
+from .process import ProcessTarget
+
+__all__ = ("Bound", "Call", "Calls", "enter_any")
+
+Each = Callable[[Any], AbstractAsyncContextManager[AsyncIterator[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a stage's callable gets by name in this run, beside the item."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] | None = None
+    items: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One worker's way to its stage's callable.
+
+    Attributes:
+        one: Call with an item and wait for the result.
+        each: Call with an item and iterate over what it makes; leaving closes it.
+        apply: Call with these very arguments, for operators.
+    """
+
+    one: Callable[[Any], Awaitable[Any]]
+    each: Each
+    apply: Callable[..., Awaitable[Any]]
+
+
+class Calls:
+    """A stage's callable in one run, with the threads or processes that it needs.
+
+    Args:
+        stage: A stage of a graph.
+        bound: What the callable gets by name.
+        room: Items that are sure to find room behind the stage.
+    """
+
+    def __init__(self, stage: Stage[Any, Any], bound: Bound, room: Callable[[], int]) -> None:
+        if stage.call is None:
+            raise ValueError(f"{stage!r} is of no graph: it is not known how to call it")
+        self.lane: Lane | None = None
+        self._stage = stage
+        self._how = stage.call
+        self._bound = bound
+        self._kwargs = dict(bound.kwargs or {})
+        self._room = room
+        if stage.executor in ("thread", "process") or _read_in_a_thread(stage, bound):
+            setup = self._process_setup() if stage.executor == "process" else self._thread_setup
+            self.lane = Lane(stage.title, stage.concurrency, setup)
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncGenerator[Call, None]:
+        """A worker's call; what the worker has of its own is made on entry and closed on exit."""
+        if self.lane is not None:
+            yield Call(self._lane_one(self.lane), self._lane_each(self.lane), self._lane_apply(self.lane))
+            return
+        async with AsyncExitStack() as stack:
+            if self._how.kind == "sink":
+                function = await stack.enter_async_context(self._stage.fn.open())
+            else:
+                own = {
+                    name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()
+                }
+                function = functools.partial(self._stage.fn, **self._kwargs, **own) if callable(self._stage.fn) else None
+            yield Call(self._loop_one(function), self._loop_each(function), self._loop_apply(function))
+
+    def _arguments(self, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if self._how.arguments == "params":
+            return self._bound.args, {}
+        if self._how.arguments == "spread":
+            return _spread(item, self._how.spread_over)
+        return (item,), {}
+
+    def _loop_apply(self, function: Any) -> Callable[..., Awaitable[Any]]:
+        timeout = self._stage.timeout
+
+        async def apply(*args: Any, **kwargs: Any) -> Any:
+            if timeout is None:
+                return await _settled(function(*args, **kwargs))
+            try:
+                async with asyncio.timeout(timeout) as scope:
+                    return await _settled(function(*args, **kwargs))
+            except TimeoutError:
+                if scope.expired():
+                    raise StageTimeoutError(f"no result within timeout={timeout} s") from None
+                raise
+
+        return apply
+
+    def _loop_one(self, function: Any) -> Callable[[Any], Awaitable[Any]]:
+        if self._how.arguments == "item" and self._how.kind == "coroutine" and self._stage.timeout is None:
+            return _checked_coroutine(function)
+        apply = self._loop_apply(function)
+
+        async def one(item: Any) -> Any:
+            args, kwargs = self._arguments(item)
+            return _checked(await apply(*args, **kwargs))
+
+        return one
+
+    def _loop_each(self, function: Any) -> Each:
+        kind = self._how.kind
+        if kind in ("async_iterable", "feed"):
+            return lambda _: opened(self._bound.items if kind == "feed" else self._stage.fn)
+        if kind == "source":
+            return lambda _: _open_source(self._stage.fn)
+        if kind == "async_generator":
+            return lambda item: opened(_called(function, *self._arguments(item)))
+        if kind == "generator":
+            return lambda item: opened(_one_by_one(_called(function, *self._arguments(item))))
+        apply = self._loop_apply(function)
+        return lambda item: opened(_expanded(apply, *self._arguments(item)))
+
+    def _lane_apply(self, lane: Lane) -> Callable[..., Awaitable[Any]]:
+        timeout = self._stage.timeout
+
+        async def apply(*args: Any, **kwargs: Any) -> Any:
+            return await _settled(await lane.call(args, kwargs, timeout))
+
+        return apply
+
+    def _lane_one(self, lane: Lane) -> Callable[[Any], Awaitable[Any]]:
+        timeout = self._stage.timeout
+
+        async def one(item: Any) -> Any:
+            args, kwargs = self._arguments(item)
+            return _checked(await _settled(await lane.call(args, kwargs, timeout)))
+
+        return one
+
+    def _lane_each(self, lane: Lane) -> Each:
+        reading = self._how.kind in ("iterable", "feed")
+
+        @asynccontextmanager
+        async def each(item: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
+            args, kwargs = ((), {}) if reading else self._arguments(item)
+            iterator: LaneIterator = await lane.iterate(args, kwargs, self._room)
+            try:
+                yield iterator
+            finally:
+                await iterator.aclose()
+
+        return each
+
+    @contextmanager
+    def _thread_setup(self) -> Iterator[Target]:
+        """Entered in each thread."""
+        if self._how.kind == "iterable":
+            yield lambda: self._stage.fn
+        elif self._how.kind == "feed":
+            yield lambda: self._bound.items
+        else:
+            with ExitStack() as stack:
+                own = {name: enter(stack, make()) for name, make in self._stage.per_worker.items()}
+                yield functools.partial(self._stage.fn, **self._kwargs, **own)
+
+    def _process_setup(self) -> Callable[[], ProcessTarget]:
+        """What each thread enters; what the processes need is pickled once, here on the loop."""
+        stage = self._stage
+        try:
+            payload = pickle.dumps(
+                (stage.fn, self._kwargs, dict(stage.per_worker)), protocol=pickle.HIGHEST_PROTOCOL
+            )
+        except Exception as error:
+            raise ArgumentsError(
+                f"{stage.path} ({stage.title}): a keyword argument or resource cannot be sent to its "
+                f"processes ({error}); make it there with per_worker="
+            ) from error
+        return lambda: ProcessTarget(stage.title, payload, redeliver=stage.redeliver, many=self._how.many)
+
+
+async def enter_any(stack: AsyncExitStack, made: Any) -> Any:
+    """Enter what is a context manager of either kind, await what is awaitable, pass on the rest."""
+    if hasattr(made, "__aenter__") and hasattr(made, "__aexit__"):
+        return await stack.enter_async_context(made)
+    if hasattr(type(made), "__await__"):
+        return await enter_any(stack, await made)
+    if hasattr(made, "__enter__") and hasattr(made, "__exit__"):
+        return stack.enter_context(made)
+    return made
+
+
+def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
+    """An iterable may block in ``next``; an async one may not."""
+    kind = stage.call.kind if stage.call is not None else None
+    return kind == "iterable" or (kind == "feed" and not isinstance(bound.items, AsyncIterable))
+
+
+def _spread(item: Any, over: tuple[Parameter, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """An item taken apart over several parameters: a mapping by name, a tuple by position."""
+    names = [each.name for each in over]
+    required = [each.name for each in over if each.required]
+    if isinstance(item, Mapping):
+        missing = [name for name in required if name not in item]
+        if missing:
+            raise ArgumentsError(f"the item has no {', '.join(map(repr, missing))}; the stage needs {', '.join(required)}")
+        in_place = [each for each in over if each.kind == "positional_only" and each.name in item]
+        args = tuple(item[each.name] for each in in_place)
+        taken = {each.name for each in in_place}
+        return args, {name: item[name] for name in names if name in item and name not in taken}
+    if isinstance(item, tuple):
+        if not len(required) <= len(item) <= len(over):
+            raise ArgumentsError(f"a tuple of {len(item)} does not fit the parameters {', '.join(names)}")
+        return item, {}
+    raise ArgumentsError(
+        f"the stage needs {', '.join(required)}: a mapping gives them by name, a tuple by position, "
+        f"{describe_item(item)} gives neither"
+    )
+
+
+async def _settled(result: Any) -> Any:
+    """The result itself, awaited where a plain callable returned an awaitable."""
+    return await result if hasattr(type(result), "__await__") else result
+
+
+def _checked(result: Any) -> Any:
+    if isinstance(result, Generator | AsyncGenerator):
+        if isinstance(result, Generator):
+            result.close()
+        raise ResultError("the stage returned a generator object; write stage(f, many=True) to send its items")
+    return result
+
+
+def _checked_coroutine(function: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    async def one(item: Any) -> Any:
+        return _checked(await function(item))
+
+    return one
+
+
+def _called(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return function(*args, **kwargs)
+
+
+async def _one_by_one(items: Generator[Any, Any, Any]) -> AsyncGenerator[Any, None]:
+    """A generator that is run on the loop."""
+    try:
+        for item in items:
+            yield item
+    finally:
+        items.close()
+
+
+async def _expanded(
+    apply: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> AsyncGenerator[Any, None]:
+    """What a callable with ``many=True`` returned, item by item."""
+    made = await apply(*args, **kwargs)
+    if isinstance(made, AsyncIterable):
+        async with opened(made) as items:
+            async for item in items:
+                yield item
+    else:
+        for item in made:
+            yield item
+
+
+@asynccontextmanager
+async def _open_source(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
+    async with source.open() as items, opened(items) as iterator:
+        yield iterator

@@ -1,0 +1,440 @@
+"""Channel: a bounded edge on the loop, with counted senders and receivers.
+
+The state is a deque and two queues of futures. An item is visible the moment it is
+appended. Waking is separate from taking: a woken receiver takes its item itself when it
+runs, so that one that is cancelled in between has taken nothing and passes the wake-up
+on. (``janus`` 2.0.0 on CPython before 3.13 loses it, through ``asyncio.Condition``,
+gh-112202; trio avoids the question by delivering before it wakes, which asyncio cannot,
+because a task may be cancelled after its future is done.)
+
+Two counts keep newcomers from overtaking who was woken but has not run: ``_grants``
+(items promised to receivers) and ``_claims`` (slots promised to senders). At rest no
+receiver waits beside an item, and no sender beside a free slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ..errors import BufferFullError, ChannelClosed, EndOfChannel, WouldBlock
+from ..policy import Buffer, Overflow
+from .clock import Turn
+
+__all__ = ("Channel", "ChannelStatistics", "Receiver", "Sender", "Tagged", "send_to_any")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatistics:
+    """A channel at one moment.
+
+    Attributes:
+        items: Items that lie there.
+        held: Items taken whose slot is not free yet.
+        capacity: Most items and held ones.
+        waiting_senders: Senders that wait for a slot.
+        waiting_receivers: Receivers that wait for an item.
+        open_senders: Senders not closed.
+        open_receivers: Receivers not closed.
+        taken: Items taken so far.
+        dropped: Items dropped so far by the overflow policy.
+    """
+
+    items: int
+    held: int
+    capacity: int
+    waiting_senders: int
+    waiting_receivers: int
+    open_senders: int
+    open_receivers: int
+    taken: int
+    dropped: int
+
+
+class Channel(Generic[T]):
+    """A bounded queue between tasks of one loop; used through its two kinds of ends."""
+
+    def __init__(
+        self, buffer: Buffer, overflow: Overflow = Overflow.BLOCK, *, name: str = "", held: bool = False
+    ) -> None:
+        self.name = name
+        self.on_abandoned: Callable[[], None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._buffer = buffer
+        self._capacity = buffer.items
+        self._overflow = overflow
+        self._keeps_slots = held
+        self._items: deque[T] = deque()
+        self._weights: deque[int] | None = None if buffer.bytes is None else deque()
+        self._weight = 0
+        self._held = 0
+        self._getters: deque[asyncio.Future[None]] = deque()
+        self._grants = 0
+        self._putters: deque[tuple[asyncio.Future[Any], int]] = deque()
+        self._claims = 0
+        self._claimed_weight = 0
+        self._senders = 0
+        self._receivers = 0
+        self._taken = 0
+        self._dropped = 0
+        self._abandoned = False
+
+    def sender(self, tag: int | None = None) -> Sender[T]:
+        """A new sending end; the channel ends when the last one is closed.
+
+        Args:
+            tag: Sent along with each item, as ``(tag, item)``.
+        """
+        self._senders += 1
+        return Sender(self) if tag is None else Tagged(self, tag)
+
+    def receiver(self) -> Receiver[T]:
+        """A new receiving end; the channel is abandoned when the last one is closed."""
+        self._receivers += 1
+        return Receiver(self)
+
+    def statistics(self) -> ChannelStatistics:
+        """A snapshot."""
+        return ChannelStatistics(
+            items=len(self._items),
+            held=self._held,
+            capacity=self._capacity,
+            waiting_senders=len(self._putters),
+            waiting_receivers=len(self._getters),
+            open_senders=self._senders,
+            open_receivers=self._receivers,
+            taken=self._taken,
+            dropped=self._dropped,
+        )
+
+    @property
+    def abandoned(self) -> bool:
+        """Every receiver has closed."""
+        return self._abandoned
+
+    @property
+    def room(self) -> int:
+        """Slots that nobody else can take before the only sender does; 0 where there are more."""
+        if self._senders != 1 or self._weights is not None or self._overflow is not Overflow.BLOCK:
+            return 0
+        return max(self._capacity - len(self._items) - self._held - self._claims, 0)
+
+    @property
+    def load(self) -> int:
+        """How busy it is, for choosing the freest: a waiting receiver counts below nothing."""
+        return len(self._items) + self._held - len(self._getters)
+
+    def weigh(self, item: T) -> int:
+        """An item's bytes, where the channel counts them."""
+        return 0 if self._weights is None else self._buffer.size(item)
+
+    def put(self, item: T) -> bool:
+        """Append if there is a slot or the policy makes one; false where the sender has to wait."""
+        if self._abandoned:
+            raise ChannelClosed(self.name)
+        weight = self.weigh(item)
+        if self._putters or not self._fits(weight):
+            return self._overflows(item, weight)
+        self._append(item, weight)
+        return True
+
+    async def wait_to_put(self, item: T) -> None:
+        """Wait for a slot, then append."""
+        weight = self.weigh(item)
+        waiter: asyncio.Future[Any] = self._loop.create_future()
+        self.enlist(waiter, weight)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.withdraw(waiter, weight)
+            raise
+        self.put_claimed(item, weight)
+
+    def enlist(self, waiter: asyncio.Future[Any], weight: int) -> None:
+        """Queue a sender; its future gets this channel as its result when a slot is its own."""
+        self._putters.append((waiter, weight))
+
+    def withdraw(self, waiter: asyncio.Future[Any], weight: int) -> None:
+        """Take a cancelled sender out, and give a slot that was already its own to the next."""
+        if waiter.done() and not waiter.cancelled() and waiter.result() is self:
+            self._claims -= 1
+            self._claimed_weight -= weight
+        else:
+            with suppress(ValueError):
+                self._putters.remove((waiter, weight))
+        self._wake_putters()
+
+    def put_claimed(self, item: T, weight: int) -> None:
+        """Append into the slot that a waited-for wake-up has promised."""
+        self._claims -= 1
+        self._claimed_weight -= weight
+        if self._abandoned:
+            raise ChannelClosed(self.name)
+        self._append(item, weight)
+
+    def take(self) -> T:
+        """The first item; only where one is neither missing nor promised."""
+        item = self._items.popleft()
+        self._taken += 1
+        if self._weights is not None:
+            self._weight -= self._weights.popleft()
+        if self._keeps_slots:
+            self._held += 1
+        elif self._putters:
+            self._wake_putters()
+        if not self._items and not self._senders:
+            self._wake_all_getters()
+        return item
+
+    def ready(self) -> bool:
+        """An item lies there that was promised to nobody."""
+        return len(self._items) > self._grants
+
+    def ended(self) -> bool:
+        """Every sender has closed and every item was taken."""
+        return not self._senders and not self._items
+
+    def release(self) -> None:
+        """Free the slot of an item taken from a channel that keeps slots."""
+        self._held -= 1
+        self._wake_putters()
+
+    async def wait_for_item(self) -> None:
+        """Wait until it is worth looking again; cancelled, nothing has happened."""
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._getters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                with suppress(ValueError):
+                    self._getters.remove(waiter)
+            else:
+                self._grants -= 1
+                self._wake_getters()
+            raise
+        self._grants -= 1
+
+    def sender_closed(self) -> None:
+        """One sender fewer; with the last, those who wait for items learn of the end."""
+        self._senders = max(self._senders - 1, 0)
+        if not self._senders and not self._items:
+            self._wake_all_getters()
+
+    def end(self) -> None:
+        """End it although senders may be left, whose workers were left behind."""
+        self._senders = 0
+        if not self._items:
+            self._wake_all_getters()
+
+    def receiver_closed(self) -> None:
+        """One receiver fewer; with the last, what lies there is let go and senders are told."""
+        self._receivers -= 1
+        if self._receivers:
+            return
+        self._abandoned = True
+        self._items.clear()
+        while self._putters:
+            self._promise_slot()
+        if self.on_abandoned is not None:
+            self.on_abandoned()
+
+    def _fits(self, weight: int) -> bool:
+        """Room for one more of that weight; one oversize item passes alone."""
+        occupied = len(self._items) + self._held + self._claims
+        if occupied >= self._capacity:
+            return False
+        limit = self._buffer.bytes
+        return limit is None or not occupied or self._weight + self._claimed_weight + weight <= limit
+
+    def _overflows(self, item: T, weight: int) -> bool:
+        if self._overflow is Overflow.BLOCK:
+            return False
+        if self._overflow is Overflow.FAIL:
+            raise BufferFullError(
+                f"the edge into {self.name} is full ({self._capacity} items) and its overflow is 'fail'"
+            )
+        self._dropped += 1
+        if self._overflow is Overflow.DROP_OLDEST and self._items:
+            self._items.popleft()
+            if self._weights is not None:
+                self._weight -= self._weights.popleft()
+                while self._items and not self._fits(weight):
+                    self._items.popleft()
+                    self._weight -= self._weights.popleft()
+                    self._dropped += 1
+            self._append(item, weight)
+        return True
+
+    def _append(self, item: T, weight: int) -> None:
+        self._items.append(item)
+        if self._weights is not None:
+            self._weights.append(weight)
+            self._weight += weight
+        if self._getters:
+            self._wake_getters()
+
+    def _wake_getters(self) -> None:
+        while self._getters and len(self._items) > self._grants:
+            self._promise_item()
+        if self.ended():
+            self._wake_all_getters()
+
+    def _wake_all_getters(self) -> None:
+        while self._getters:
+            self._promise_item()
+
+    def _promise_item(self) -> None:
+        waiter = self._getters.popleft()
+        if not waiter.done():
+            waiter.set_result(None)
+            self._grants += 1
+
+    def _wake_putters(self) -> None:
+        while self._putters and self._fits(self._putters[0][1]):
+            self._promise_slot()
+
+    def _promise_slot(self) -> None:
+        waiter, weight = self._putters.popleft()
+        if not waiter.done():
+            waiter.set_result(self)
+            self._claims += 1
+            self._claimed_weight += weight
+
+
+class Sender(Generic[T]):
+    """The sending end of a channel."""
+
+    __slots__ = ("_open", "channel")
+
+    def __init__(self, channel: Channel[T]) -> None:
+        self.channel = channel
+        self._open = True
+
+    def put(self, item: T) -> bool:
+        """Send if that needs no waiting; false where it does."""
+        return self.channel.put(item)
+
+    async def wait_to_put(self, item: T) -> None:
+        """Send after waiting, where :meth:`put` has just said so."""
+        await self.channel.wait_to_put(item)
+
+    def send_nowait(self, item: T) -> None:
+        """Send; raises ``WouldBlock`` where that means waiting, ``ChannelClosed`` where nobody wants it."""
+        if not self.put(item):
+            raise WouldBlock(self.channel.name)
+
+    async def send(self, item: T) -> None:
+        """Send, waiting while the channel is full; cancelled, nothing was sent.
+
+        Raises:
+            ChannelClosed: Every receiver has closed.
+            BufferFullError: The channel is full and its policy is to fail.
+        """
+        if not self.put(item):
+            await self.wait_to_put(item)
+
+    def close(self) -> None:
+        """Send no more; what was sent is still received. Idempotent."""
+        if self._open:
+            self._open = False
+            self.channel.sender_closed()
+
+
+class Tagged(Sender[Any]):
+    """A sender into a channel that several branches share, which says from which each item is."""
+
+    __slots__ = ("_port",)
+
+    def __init__(self, channel: Channel[Any], port: int) -> None:
+        super().__init__(channel)
+        self._port = port
+
+    def put(self, item: Any) -> bool:
+        """Send ``(port, item)``."""
+        return self.channel.put((self._port, item))
+
+    async def wait_to_put(self, item: Any) -> None:
+        """Send ``(port, item)`` after waiting."""
+        await self.channel.wait_to_put((self._port, item))
+
+
+class Receiver(Generic[T]):
+    """The receiving end of a channel; any number of workers may share one."""
+
+    __slots__ = ("_open", "_turn", "channel")
+
+    def __init__(self, channel: Channel[T]) -> None:
+        self.channel = channel
+        self._open = True
+        self._turn = Turn(asyncio.get_running_loop())
+
+    def receive_nowait(self) -> T:
+        """The next item; raises ``WouldBlock`` where none lies there, ``EndOfChannel`` at the end."""
+        channel = self.channel
+        if channel.ready():
+            return channel.take()
+        if channel.ended() or not self._open:
+            raise EndOfChannel(channel.name)
+        raise WouldBlock(channel.name)
+
+    async def receive(self) -> T:
+        """The next item, waiting for one; cancelled, it has taken nothing.
+
+        Gives the loop back now and then even when items always lie there.
+
+        Raises:
+            EndOfChannel: Every sender has closed and every item was received.
+        """
+        channel = self.channel
+        if self._turn.due():
+            await asyncio.sleep(0)
+        while True:
+            if channel.ready():
+                return channel.take()
+            if channel.ended() or not self._open:
+                raise EndOfChannel(channel.name)
+            await channel.wait_for_item()
+
+    def close(self) -> None:
+        """Receive no more; once every receiver has closed, senders are told. Idempotent."""
+        if self._open:
+            self._open = False
+            self.channel.receiver_closed()
+
+
+async def send_to_any(senders: Sequence[Sender[T]], item: T) -> None:
+    """Send to the freest of several channels, waiting while all are full.
+
+    Raises:
+        ChannelClosed: Every one of them is abandoned.
+    """
+    while True:
+        wanted = [each.channel for each in senders if not each.channel.abandoned]
+        if not wanted:
+            raise ChannelClosed(", ".join(each.channel.name for each in senders))
+        for channel in sorted(wanted, key=lambda each: each.load):
+            if channel.put(item):
+                return
+        waiter: asyncio.Future[Channel[T]] = asyncio.get_running_loop().create_future()
+        weights = {channel: channel.weigh(item) for channel in wanted}
+        for channel in wanted:
+            channel.enlist(waiter, weights[channel])
+        try:
+            chosen = await waiter
+        except asyncio.CancelledError:
+            for channel in wanted:
+                channel.withdraw(waiter, weights[channel])
+            raise
+        for channel in wanted:
+            if channel is not chosen:
+                channel.withdraw(waiter, weights[channel])
+        with suppress(ChannelClosed):
+            chosen.put_claimed(item, weights[chosen])
+            return

@@ -1,0 +1,298 @@
+"""Execution: one run from its first worker to its last, whatever ends it.
+
+A runner task of its own opens resources, starts the workers and sees them buried; the
+consumer only ever waits for results and for the end. (An async generator that held a
+task group instead would deliver a worker's failure as a cancellation of whatever the
+consumer happens to await, PEP 789.) It ends in one of four ways: the workers finish;
+one fails; ``drain`` lets what is in flight finish; ``stop`` cancels. The order of the
+end is always the same: workers, then threads and processes, then resources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final
+
+from ..errors import ChannelClosed, ShutdownTimeoutError, StageCancelledError
+from ..graph import Graph
+from ..policy import Buffer
+from ..stats import RunState
+from .build import build
+from .channel import Channel, Receiver
+from .resources import open_resources
+from .supervise import own_cancel
+from .worker import Loop, Work
+
+__all__ = ("GRACE", "Execution")
+
+GRACE: Final = 5.0
+"""Seconds that workers and threads have to end once they are cancelled."""
+
+_PATIENCE_WITH_SOURCES: Final = 1.0
+_logger = logging.getLogger("asyncdataflow")
+
+
+class Execution:
+    """What lives while a run runs; owned by its ``Run``, and never the other way round.
+
+    Args:
+        name: The flow's name, for logs.
+        graph: What to run.
+        params: Run parameters.
+        resources: Resources, not yet opened.
+        items: What a feed reads.
+        buffer: Results that the output edge holds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        graph: Graph,
+        params: Mapping[str, Any],
+        resources: Mapping[str, Any],
+        items: Any,
+        buffer: int,
+    ) -> None:
+        self.name = name
+        self.state: RunState = "running"
+        self.failures: list[BaseException] = []
+        self.works: list[Work] = []
+        self._graph = graph
+        self._params = params
+        self._resources = resources
+        self._items = items
+        self._loop = asyncio.get_running_loop()
+        self._output: Channel[tuple[int, Any]] = Channel(Buffer(buffer), name="the results", held=True)
+        self._holding_open = self._output.sender()
+        self.results: Receiver[tuple[int, Any]] = self._output.receiver()
+        self.started_at = self._loop.time()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._turned = asyncio.Event()
+        self._tasks: dict[asyncio.Task[None], Work] = {}
+        self._grace = GRACE
+        self._timers: list[asyncio.TimerHandle] = []
+        self._opening = True
+        self._runner = self._loop.create_task(self._run(), name=f"{name} runner")
+        # Not in the runner itself: cancelled before its first step, it would never run.
+        self._runner.add_done_callback(self._end)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._loop.time() - self.started_at
+
+    @property
+    def output(self) -> Channel[tuple[int, Any]]:
+        """The output edge."""
+        return self._output
+
+    def drain(self, timeout: float) -> None:
+        """Stop the sources and let everything in flight settle; past ``timeout``, stop."""
+        if self.state != "running":
+            return
+        self.state = "draining"
+        for work in self._sources():
+            work.draining = True
+        self._timers.append(self._loop.call_later(_PATIENCE_WITH_SOURCES, self._cut_sources))
+        self._timers.append(self._loop.call_later(timeout, self._drain_expired, timeout))
+
+    def stop(self, grace: float = GRACE) -> None:
+        """Cancel everything now; what has not ended after ``grace`` is named and left behind."""
+        if self.state in ("running", "draining"):
+            self.state = "stopping"
+            self._grace = grace
+            self._turned.set()
+            if self._opening:
+                self._runner.cancel()
+
+    def abandon(self) -> None:
+        """Stop for a handle that was dropped, maybe in another thread or after the loop."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.stop)
+
+    def fail(self, error: BaseException, work: Work | None = None) -> None:
+        """The first failure stops the run; later ones become notes on it."""
+        if any(error is each for each in self.failures):
+            return
+        if work is not None and isinstance(error, Exception):
+            notes = getattr(error, "__notes__", ())
+            if not any(str(note).startswith("in stage") for note in notes):
+                work.counters.failed += 1
+                work.supervisor.annotate_stage(error)
+        if self.failures:
+            if isinstance(self.failures[0], Exception):
+                self.failures[0].add_note(f"and then: {error!r}")
+            _logger.error("%s: a further failure: %r", self.name, error, exc_info=error)
+        self.failures.append(error)
+        self.stop(self._grace)
+
+    async def wait_ended(self) -> None:
+        """Wait until nothing of the run is left; cancelled, the run goes on ending."""
+        if not self.ended.done():
+            await asyncio.shield(self.ended)
+
+    def _sources(self) -> list[Work]:
+        return [each for each in self.works if each.stage.role == "source"]
+
+    async def _run(self) -> None:
+        """The runner: never raises, always reaches the end."""
+        try:
+            async with AsyncExitStack() as stack:
+                opening = open_resources(self._resources, self._params)
+                opened = await stack.enter_async_context(opening)
+                await self._work(opened)
+                # What a resource does on exit may depend on how the run ended: a transaction's
+                # context has to see the failure to roll back.
+                if self.failures:
+                    raise self.failures[0]
+        except asyncio.CancelledError:
+            self.stop()
+        except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
+            self.fail(error)
+
+    async def _work(self, opened: Mapping[str, Any]) -> None:
+        """Start the workers, wait for the end or for the order to stop, bury them."""
+        self._opening = False
+        try:
+            self.works = build(self._graph, self._output, self._params, opened, self._items)
+            self._start()
+            await self._turned.wait()
+        except asyncio.CancelledError:
+            # The loop is being closed around us, as asyncio.run does.
+            self.stop()
+        except Exception as error:  # noqa: BLE001 - kept for the consumer
+            self.fail(error)
+        left = await self._bury(self._loop.time() + self._grace)
+        if left:
+            told = "\n".join(left)
+            _logger.error("%s: did not end within %s s:\n%s", self.name, self._grace, told)
+            self.fail(ShutdownTimeoutError(f"{self.name}: did not end within {self._grace} s:\n{told}"))
+
+    def _start(self) -> None:
+        senders: dict[Channel[Any], list[Work]] = {}
+        for work in self.works:
+            if work.calls.lane is not None:
+                work.calls.lane.on_broken = lambda error, work=work: self.fail(error, work)
+            for channel in work.outlet.channels:
+                senders.setdefault(channel, []).append(work)
+        for channel, behind in senders.items():
+            channel.on_abandoned = lambda behind=behind: self._demand_gone(behind)
+        for work in self.works:
+            work.draining = self.state == "draining" and work.stage.role == "source"
+            for loop in work.loops():
+                work.alive += 1
+                task = self._loop.create_task(self._guard(work, loop), name=f"{self.name}: {work.stage.title}")
+                self._tasks[task] = work
+                task.add_done_callback(self._buried)
+        self._holding_open.close()
+
+    async def _guard(self, work: Work, loop: Loop) -> None:
+        """A worker's task: whatever it raises is dealt with here, and no task ever fails.
+
+        ``KeyboardInterrupt`` and ``SystemExit`` in particular: out of a task they tear the
+        loop down around everything else.
+        """
+        try:
+            await loop()
+        except ChannelClosed:
+            self._demand_gone([work])
+        except asyncio.CancelledError as cancelled:
+            if not (work.retired or work.draining or self.state == "stopping"):
+                self.fail(own_cancel(cancelled) or StageCancelledError("a worker was cancelled from outside"), work)
+        except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
+            self.fail(error, work)
+
+    def _buried(self, task: asyncio.Task[None]) -> None:
+        """A worker has ended, or was cancelled before its first step; close what it was the last to use."""
+        work = self._tasks.pop(task)
+        work.alive -= 1
+        if not work.alive:
+            for inlet in work.inlets:
+                inlet.close()
+            work.outlet.close()
+            if work.dead_letters is not None:
+                work.dead_letters.close()
+        if not self._tasks:
+            self._turned.set()
+
+    def _demand_gone(self, works: list[Work]) -> None:
+        """Retire those of whose results nobody wants any more."""
+        for work in works:
+            channels = work.outlet.channels
+            if not work.retired and channels and all(each.abandoned for each in channels):
+                work.retired = True
+                for task, of in self._tasks.items():
+                    if of is work:
+                        task.cancel()
+
+    def _cut_sources(self) -> None:
+        """Sources that still wait for their next item are not waited for."""
+        for task, work in self._tasks.items():
+            if work.stage.role == "source" and work.reading:
+                task.cancel()
+
+    def _drain_expired(self, timeout: float) -> None:
+        unsettled = {
+            each.stage.title: each.counters.received - each.counters.settled
+            for each in self.works
+            if each.counters.received > each.counters.settled and each.stage.role != "source"
+        }
+        queued = sum(inlet.channel.statistics().items for work in self.works for inlet in work.inlets)
+        named = ", ".join(f"{count} in {name}" for name, count in unsettled.items()) or "none in a stage"
+        self.fail(
+            ShutdownTimeoutError(f"{self.name}: drain took over {timeout} s; unsettled: {named}, {queued} queued")
+        )
+
+    async def _bury(self, deadline: float) -> list[str]:
+        """End workers, threads and processes; describe what has not ended by then."""
+        left = await self._cancel_tasks(deadline)
+        lanes = [work.calls.lane for work in self.works if work.calls.lane is not None]
+        threads = [ended for lane in lanes for ended in lane.shut()]
+        while any(not each.done() for each in threads) and self._loop.time() < deadline:
+            await self._settle(threads, deadline - self._loop.time())
+        for lane in lanes:
+            with suppress(asyncio.CancelledError):
+                left += await lane.close()
+        return left
+
+    async def _cancel_tasks(self, deadline: float) -> list[str]:
+        """Cancel until nothing is left or the deadline passes.
+
+        Downstream first, so that nobody sees an input end that did not end. The first
+        cancel has half of the grace to itself, for clean-up that awaits; then the rest is
+        halved again and again, for stages that swallow it.
+        """
+        while self._tasks:
+            for task in reversed(list(self._tasks)):
+                task.cancel()
+            remaining = deadline - self._loop.time()
+            await self._settle(list(self._tasks), remaining / 2)
+            if remaining < self._grace / 64:
+                break
+        return [_described(task, work) for task, work in self._tasks.items()]
+
+    async def _settle(self, futures: Sequence[asyncio.Future[None]], timeout: float) -> None:
+        """Wait for all of them, at most ``timeout``; a cancellation of the runner changes nothing."""
+        until = self._loop.time() + timeout
+        with suppress(asyncio.CancelledError):
+            # Tasks that are done already are buried by callbacks, which need a turn of the loop.
+            await asyncio.sleep(0)
+        while not all(each.done() for each in futures) and (left := until - self._loop.time()) > 0:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(futures, timeout=left)
+
+    def _end(self, _: object = None) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._output.end()
+        self.state = "failed" if self.failures else "ended"
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
+def _described(task: asyncio.Task[None], work: Work) -> str:
+    stack = [f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}" for frame in task.get_stack()]
+    return "\n".join([f"stage {work.stage.title} ({work.stage.path}) swallows its cancellation in", *stack])

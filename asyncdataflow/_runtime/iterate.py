@@ -1,0 +1,124 @@
+"""A run for synchronous code: on a loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from .run import Run
+
+__all__ = ("SyncRun",)
+
+T = TypeVar("T")
+
+
+class SyncRun(Iterator[T], Generic[T]):
+    """The results of a run, one by one; a context manager that stops it.
+
+    Each result is fetched when it is asked for, so that the consumer's pace is the
+    backpressure. It starts at ``with`` or at the first result. Exhausted, closed, or
+    dropped, the thread and its loop end.
+
+    Args:
+        make: Makes the run, in the loop's thread.
+    """
+
+    def __init__(self, make: Callable[[], Run[T]]) -> None:
+        self._make = make
+        self._run: Run[T] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def __enter__(self) -> SyncRun[T]:
+        """Start."""
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop; an error of the block's own body wins."""
+        try:
+            self.close()
+        except Exception as failure:
+            if error is None:
+                raise
+            error.add_note(f"and the run failed: {failure!r}")
+
+    def __iter__(self) -> SyncRun[T]:
+        """It is its own iterator."""
+        return self
+
+    def __next__(self) -> T:
+        """The next result; raises what failed."""
+        if self._closed:
+            raise StopIteration
+        run, loop = self._start()
+        try:
+            return asyncio.run_coroutine_threadsafe(_next(run), loop).result()
+        except StopAsyncIteration:
+            self._end_thread()
+            raise StopIteration from None
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Stop the run, wait until nothing is left, and end the thread. Idempotent."""
+        if self._closed or self._run is None or self._loop is None:
+            self._closed = True
+            return
+        try:
+            asyncio.run_coroutine_threadsafe(self._run.aclose(), self._loop).result()
+        finally:
+            self._end_thread()
+
+    def __del__(self, warn: Callable[..., Any] = warnings.warn) -> None:
+        """Dropped while it works: stop, and say so."""
+        if getattr(self, "_thread", None) is not None and not self._closed:
+            warn(
+                "an iteration was dropped while it worked; it is being stopped. "
+                "Write: with flow.iterate(…) as results",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+            self.close()
+
+    def _start(self) -> tuple[Run[T], asyncio.AbstractEventLoop]:
+        if self._run is None or self._loop is None:
+            loop = asyncio.new_event_loop()
+            # The run sees the context variables of whoever iterates.
+            context = contextvars.copy_context()
+            self._thread = threading.Thread(
+                target=context.run, args=(_serve, loop), name="asyncdataflow iterate", daemon=True
+            )
+            self._thread.start()
+            self._loop, self._run = loop, self._make()
+        return self._run, self._loop
+
+    def _end_thread(self) -> None:
+        self._closed = True
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+
+async def _next(run: Run[T]) -> T:
+    return await anext(run)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

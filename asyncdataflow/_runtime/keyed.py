@@ -1,0 +1,64 @@
+"""Keyed: order per key, different keys side by side.
+
+A key belongs to one worker as long as it has items. Items that come for a key that is
+being worked on are parked, at most as many as there are workers; then nothing more is
+taken until one of them is begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+__all__ = ("Keyed",)
+
+
+class Keyed:
+    """Which keys are being worked on, and what is parked behind them.
+
+    Args:
+        places: Most items parked.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._parked: dict[Any, deque[Any]] = {}
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def reserve(self) -> None:
+        """Wait for a place, since the next item may have to be parked."""
+        while not self._free:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+        self._free -= 1
+
+    def unreserve(self) -> None:
+        """The place is not needed."""
+        self._free += 1
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def begin(self, key: Any, item: Any) -> bool:
+        """True if the key is free and now the caller's; else the item is parked behind it."""
+        parked = self._parked.get(key)
+        if parked is None:
+            self._parked[key] = deque()
+            self.unreserve()
+            return True
+        parked.append(item)
+        return False
+
+    def finish(self, key: Any) -> tuple[bool, Any]:
+        """``(True, item)`` if more was parked behind the key, which stays the caller's."""
+        parked = self._parked[key]
+        if not parked:
+            del self._parked[key]
+            return False, None
+        item = parked.popleft()
+        self.unreserve()
+        return True, item

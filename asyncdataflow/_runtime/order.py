@@ -1,0 +1,85 @@
+"""Order: what an ordered stage with several workers may send, and when.
+
+A ticket is drawn in the step in which an item is taken. A worker that finishes out of
+turn parks its result here and goes on; whoever finishes the first missing one sends all
+that follow. There are as many places to park as workers: with none, workers starve
+behind one slow item (Pekko's ``mapAsync`` counts both in one window), and twice as many
+buy nearly nothing. A worker that finds no place keeps its result in hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+__all__ = ("Order",)
+
+
+class Order:
+    """Tickets, the next one to leave, and what is parked behind it.
+
+    Args:
+        places: Most results parked.
+        send: Sends one result.
+    """
+
+    def __init__(self, places: int, send: Callable[[Any], Awaitable[None]]) -> None:
+        self._places = places
+        self._send = send
+        self._drawn = 0
+        self._left = 0
+        self._parked: dict[int, Any] = {}
+        self._flushing = False
+        self._turns: dict[int, asyncio.Future[None]] = {}
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def draw(self) -> int:
+        """The next ticket."""
+        self._drawn += 1
+        return self._drawn - 1
+
+    async def finish(self, ticket: int, result: Any) -> None:
+        """Hand a result over; returns when it is sent, or parked for somebody else to send."""
+        while ticket != self._left and len(self._parked) >= self._places:
+            waiter = self._turns[ticket] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+        self._parked[ticket] = result
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while self._left in self._parked:
+                result = self._parked.pop(self._left)
+                self._wake(self._waiting)
+                await self._send(result)
+                self._advance()
+        finally:
+            self._flushing = False
+
+    async def turn(self, ticket: int) -> None:
+        """Wait until every earlier ticket has left; for workers that send for themselves."""
+        if ticket != self._left:
+            waiter = self._turns[ticket] = asyncio.get_running_loop().create_future()
+            await waiter
+
+    def leave(self) -> None:
+        """The worker whose turn it is has sent everything."""
+        self._advance()
+
+    def _advance(self) -> None:
+        self._turns.pop(self._left, None)
+        self._left += 1
+        turn = self._turns.get(self._left)
+        if turn is not None and not turn.done():
+            turn.set_result(None)
+
+    @staticmethod
+    def _wake(waiting: deque[asyncio.Future[None]]) -> None:
+        while waiting:
+            waiter = waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

@@ -1,0 +1,79 @@
+"""Resources of a run: entered before its first worker, left after its last, in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any, Final
+
+from ..naming import place
+from ..parameters import for_call
+from ..signature import read
+from .call import enter_any
+from .lane import Lane, Target
+
+__all__ = ("open_resources",)
+
+_PATIENCE: Final = 5.0
+
+
+@asynccontextmanager
+async def open_resources(
+    resources: Mapping[str, Any], params: Mapping[str, Any]
+) -> AsyncGenerator[dict[str, Any], None]:
+    """The resources by name, each opened.
+
+    Args:
+        resources: A callable is called like a source and what it makes is entered where it
+            is a context manager; anything else is passed as it stands.
+        params: The run's parameters.
+    """
+    opened: dict[str, Any] = {}
+    async with AsyncExitStack() as stack:
+        for name, resource in resources.items():
+            if not callable(resource):
+                opened[name] = resource
+                continue
+            try:
+                opened[name] = await _open(stack, name, resource, params)
+            except BaseException as error:
+                error.add_note(f"while opening {place('resources', name)}")
+                raise
+        yield opened
+
+
+async def _open(stack: AsyncExitStack, name: str, resource: Any, params: Mapping[str, Any]) -> Any:
+    how = read(resource, place("resources", name))
+    args, kwargs = for_call(how, params, {}, ())
+    if how.kind == "coroutine":
+        return await enter_any(stack, await resource(*args, **kwargs))
+    lane = Lane(f"resource {name}", 1, _call_anything)
+    stack.push_async_callback(_close, lane)
+    made = await lane.call((resource, *args), kwargs, None)
+    if isinstance(made, AbstractContextManager) and not hasattr(made, "__aenter__"):
+        # It may block, and may be bound to its thread: entered and left where it was made.
+        entered = await lane.call((made.__enter__,), {}, None)
+        stack.push_async_exit(_leaving(lane, made))
+        return entered
+    return await enter_any(stack, made)
+
+
+def _leaving(lane: Lane, made: AbstractContextManager[Any]) -> Any:
+    async def leave(*details: Any) -> None:
+        await lane.call((made.__exit__, *details), {}, None)
+
+    return leave
+
+
+@contextmanager
+def _call_anything() -> Any:
+    target: Target = lambda function, *args, **kwargs: function(*args, **kwargs)  # noqa: E731 - typed as what a lane calls
+    yield target
+
+
+async def _close(lane: Lane) -> None:
+    ending = lane.shut()
+    if ending:
+        await asyncio.wait(ending, timeout=_PATIENCE)
+    await lane.close()

@@ -1,0 +1,148 @@
+"""Where what a stage makes goes: one outlet for each stage, over the senders of its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from ..errors import ChannelClosed
+from ..operators.protocol import ALL, ANY, Delivery
+from .channel import Channel, Sender, send_to_any
+
+__all__ = ("Discard", "Edges", "Outlet", "Results")
+
+
+class Outlet(Protocol):
+    """What a worker needs of the way out.
+
+    Attributes:
+        keeps_none: A returned ``None`` is an item here, not the absence of a result.
+        channels: The channels behind it.
+    """
+
+    keeps_none: bool
+    channels: Sequence[Channel[Any]]
+
+    async def send(self, value: Any) -> None:
+        """Send to every branch; raises ``ChannelClosed`` where no branch wants more."""
+
+    async def deliver(self, deliveries: Iterable[Delivery]) -> None:
+        """Send each value to its branch."""
+
+    def room(self) -> int:
+        """Items that are sure to find room at once."""
+
+    def close(self) -> None:
+        """Send no more."""
+
+
+class Discard:
+    """The way out of a dead-letter sink: nobody takes what it returns."""
+
+    keeps_none = False
+    channels: Sequence[Channel[Any]] = ()
+
+    async def send(self, value: Any) -> None:
+        """Let it go."""
+
+    async def deliver(self, deliveries: Iterable[Delivery]) -> None:
+        """Let them go."""
+
+    def room(self) -> int:
+        """Nothing is ever in the way, but nothing says how much is wanted either."""
+        return 0
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class Results:
+    """The way out of a last stage: its place among the outputs goes with each value."""
+
+    keeps_none = False
+
+    def __init__(self, sender: Sender[tuple[int, Any]], place: int) -> None:
+        self.channels: Sequence[Channel[Any]] = (sender.channel,)
+        self._sender = sender
+        self._place = place
+
+    async def send(self, value: Any) -> None:
+        """Send with the place."""
+        await self._sender.send((self._place, value))
+
+    async def deliver(self, deliveries: Iterable[Delivery]) -> None:
+        """Send each; there are no branches to choose from."""
+        for _, value in deliveries:
+            await self._sender.send((self._place, value))
+
+    def room(self) -> int:
+        """The output edge's, where this is its only sender."""
+        return self._sender.channel.room
+
+    def close(self) -> None:
+        """Close the sender."""
+        self._sender.close()
+
+
+class Edges:
+    """The way out of any other stage: the edges into each branch of the next group.
+
+    A broadcast first gives the value to every edge with room and then waits for the
+    full ones, so that one full branch keeps nothing from another that could go on
+    (a diamond would stand still otherwise).
+    """
+
+    keeps_none = True
+
+    def __init__(self, branches: Sequence[Sequence[Sender[Any]]]) -> None:
+        self._branches = [list(each) for each in branches]
+        self._all = [sender for branch in self._branches for sender in branch]
+        self._only = self._all[0] if len(self._all) == 1 else None
+        self.channels: Sequence[Channel[Any]] = [sender.channel for sender in self._all]
+
+    async def send(self, value: Any) -> None:
+        """Send to every branch."""
+        if self._only is not None:
+            await self._only.send(value)
+        else:
+            await _broadcast(self._all, value)
+
+    async def deliver(self, deliveries: Iterable[Delivery]) -> None:
+        """Send each value to its branch; a branch that wants no more is passed over."""
+        if self.channels and all(each.abandoned for each in self.channels):
+            raise ChannelClosed(", ".join(each.name for each in self.channels))
+        for branch, value in deliveries:
+            if branch == ALL:
+                await self.send(value)
+            elif branch == ANY:
+                await send_to_any(self._all, value)
+            else:
+                await _broadcast(self._branches[branch], value, strict=False)
+
+    def room(self) -> int:
+        """The least room of any edge."""
+        return min((each.room for each in self.channels), default=0)
+
+    def close(self) -> None:
+        """Close every sender."""
+        for sender in self._all:
+            sender.close()
+
+
+async def _broadcast(senders: Sequence[Sender[Any]], value: Any, *, strict: bool = True) -> None:
+    """Send to all that still want it; with ``strict`` somebody has to."""
+    full: list[Sender[Any]] = []
+    wanted = 0
+    for sender in senders:
+        if sender.channel.abandoned:
+            continue
+        wanted += 1
+        if not sender.put(value):
+            full.append(sender)
+    for sender in full:
+        try:
+            await sender.wait_to_put(value)
+        except ChannelClosed:
+            wanted -= 1
+    if strict and not wanted:
+        raise ChannelClosed(", ".join(each.channel.name for each in senders))

@@ -1,0 +1,274 @@
+"""Run: the handle of one live execution, as a consumer holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, Generic, TypeVar
+
+from ..errors import BusyRunError, EndOfChannel
+from ..graph import Graph, named
+from ..stats import RunState, RunStats, StageStats
+from .execution import GRACE, Execution
+from .worker import Work
+
+__all__ = ("Run",)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Run(AsyncIterator[T], Generic[T]):
+    """One live execution of a graph: its results, and what can be asked of it.
+
+    Made by ``DataFlow.stream``; it starts at ``async with`` or at the first result that
+    is asked for. Leaving the block stops it. Iterated without ``async with``, it has to be
+    exhausted or closed with :meth:`aclose`; dropped, it stops and warns.
+
+    Args:
+        name: The flow's name.
+        graph: What to run.
+        params: Run parameters, checked.
+        resources: Resources, not yet opened.
+        items: What a feed reads.
+        buffer: Results that the output edge holds.
+
+    Example:
+        >>> import asyncio
+        >>> from asyncdataflow import DataFlow
+        >>> async def main():
+        ...     async with DataFlow((range(10), lambda n: n * n)).stream() as run:
+        ...         async for square in run:
+        ...             if square > 8:
+        ...                 return square
+        >>> asyncio.run(main())
+        9
+    """
+
+    def __init__(
+        self,
+        name: str,
+        graph: Graph,
+        params: Mapping[str, Any],
+        resources: Mapping[str, Any],
+        items: Any = None,
+        buffer: int = 128,
+    ) -> None:
+        self._execution: Execution | None = None
+        self._name = name
+        self.graph = graph
+        self._make = lambda: Execution(name, graph, params, resources, items, buffer)
+        self._results = 0
+        self._holds = False
+        self._waiting = False
+        self._closed = False
+        self._raised = False
+
+    def __repr__(self) -> str:
+        """The flow's name and the run's state."""
+        return f"<Run of {self._name}: {self.state}>"
+
+    @property
+    def state(self) -> RunState:
+        """Where the run is in its life."""
+        if self._execution is None:
+            return "ended" if self._closed else "new"
+        return self._execution.state
+
+    @property
+    def failures(self) -> list[BaseException]:
+        """What went wrong so far, the first failure first."""
+        return [] if self._execution is None else list(self._execution.failures)
+
+    async def __aenter__(self) -> Run[T]:
+        """Start."""
+        self._started()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, wait until nothing is left, and raise what was not raised yet.
+
+        An error of the block's own body wins; what the run raised becomes a note on it.
+        """
+        cancelled = await self._end()
+        failure = self._failure()
+        if error is not None:
+            if failure is not None and failure is not error:
+                error.add_note(f"and the run of {self._name} failed: {failure!r}")
+            return
+        if cancelled is not None:
+            raise cancelled
+        if failure is not None:
+            raise failure
+
+    def __aiter__(self) -> Run[T]:
+        """The run is its own iterator."""
+        return self
+
+    async def __anext__(self) -> T:
+        """The next result, in the order in which they leave the last step.
+
+        Raises:
+            BusyRunError: Another task waits in here already.
+            BaseException: What failed, after the results that were ready before it.
+        """
+        return (await self.next_placed())[1]
+
+    async def next_placed(self) -> tuple[int, T]:
+        """The next result with its place among the graph's outputs."""
+        if self._waiting:
+            raise BusyRunError(f"the run of {self._name} is already being asked for its next result")
+        if self._closed:
+            raise StopAsyncIteration
+        execution = self._started()
+        self._waiting = True
+        try:
+            if self._holds:
+                self._holds = False
+                execution.output.release()
+            result = await execution.results.receive()
+        except EndOfChannel:
+            await execution.wait_ended()
+        else:
+            self._holds = True
+            self._results += 1
+            return result
+        finally:
+            self._waiting = False
+        self._closed = True
+        failure = self._failure()
+        if failure is not None:
+            raise failure
+        raise StopAsyncIteration
+
+    def drain(self, timeout: float = 30.0) -> None:
+        """Stop the sources, let everything in flight settle, then end. Returns at once.
+
+        A generator source ends at its next yield, that item included, or after 1 s at its
+        await. Partial batches are sent. The consumer goes on iterating until the end.
+
+        Args:
+            timeout: Seconds after which the run is stopped; what is then unsettled is
+                counted in a ``ShutdownTimeoutError``.
+        """
+        if self._execution is None:
+            self._closed = True
+        else:
+            self._execution.drain(timeout)
+
+    def stop(self, timeout: float = GRACE) -> None:
+        """Cancel everything now. Returns at once; results that lie ready are still delivered.
+
+        Args:
+            timeout: Seconds that workers have to clean up; those that have not ended by then
+                are named in a ``ShutdownTimeoutError`` and left behind.
+        """
+        if self._execution is None:
+            self._closed = True
+        else:
+            self._execution.stop(timeout)
+
+    async def wait(self) -> None:
+        """Wait for the end, however it comes; raises what failed.
+
+        It waits for the consumer too: results that nobody takes hold the run up.
+        """
+        if self._execution is None:
+            return
+        await self._execution.wait_ended()
+        if self._execution.failures:
+            self._raised = True
+            raise self._execution.failures[0]
+
+    async def aclose(self) -> None:
+        """Stop and wait until nothing is left. Idempotent; callable from any task.
+
+        Raises what failed, if nobody was told yet.
+        """
+        cancelled = await self._end()
+        if cancelled is not None:
+            raise cancelled
+        failure = self._failure()
+        if failure is not None:
+            raise failure
+
+    def stats(self) -> RunStats:
+        """A snapshot of what the run has done so far."""
+        execution = self._execution
+        if execution is None:
+            empty = {named(stage): StageStats() for stage in self.graph.stages}
+            return RunStats(self.state, MappingProxyType(empty), 0, 0, 0.0)
+        stages = {work.stage.title: _stage_stats(work) for work in execution.works}
+        waiting = execution.output.statistics().items
+        return RunStats(execution.state, MappingProxyType(stages), self._results, waiting, execution.elapsed)
+
+    def __or__(self, operator: Callable[[Run[T]], R]) -> R:
+        """``run | pipe.take(5)``: hand the run to an aiostream operator, or to any function of it."""
+        return operator(self)
+
+    def __del__(self, warn: Callable[..., Any] = warnings.warn) -> None:
+        """A run that nobody holds any more and that still works is stopped, and said so."""
+        execution = getattr(self, "_execution", None)
+        if execution is None or execution.ended.done():
+            return
+        warn(
+            f"a run of {self._name} was dropped while it worked; it is being stopped. "
+            "Write: async with flow.stream(…) as run",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
+        execution.abandon()
+
+    def _started(self) -> Execution:
+        if self._execution is None:
+            self._execution = self._make()
+        return self._execution
+
+    def _failure(self) -> BaseException | None:
+        """The failure, for the first who asks."""
+        if self._raised or self._execution is None or not self._execution.failures:
+            return None
+        self._raised = True
+        return self._execution.failures[0]
+
+    async def _end(self) -> asyncio.CancelledError | None:
+        """Stop and wait, also while being cancelled: the wait is bounded by the grace period.
+
+        Returns:
+            The cancellation that arrived meanwhile, to be raised by the caller afterwards.
+        """
+        self._closed = True
+        execution = self._execution
+        if execution is None:
+            return None
+        execution.stop()
+        cancelled: asyncio.CancelledError | None = None
+        while not execution.ended.done():
+            try:
+                await execution.wait_ended()
+            except asyncio.CancelledError as error:
+                cancelled = error
+        execution.results.close()
+        return cancelled
+
+
+def _stage_stats(work: Work) -> StageStats:
+    counters = work.counters
+    edges = [inlet.channel.statistics() for inlet in work.inlets]
+    return StageStats(
+        received=counters.received,
+        sent=counters.sent,
+        skipped=counters.skipped,
+        dead_lettered=counters.dead_lettered,
+        failed=counters.failed,
+        retried=counters.retried,
+        in_flight=work.in_flight,
+        queued=sum(each.items for each in edges),
+        capacity=sum(each.capacity for each in edges),
+        dropped=sum(each.dropped for each in edges),
+    )

@@ -1,0 +1,129 @@
+"""What happens to an item whose stage raised: again, skipped, to a sink, or the end of the run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import StageCancelledError
+from ..message import DeadLetter
+from ..naming import describe_item, place
+from ..policy import DeadLetterPolicy, Retry
+from .channel import Sender
+
+__all__ = ("Counters", "Supervisor", "own_cancel")
+
+
+@dataclass(slots=True)
+class Counters:
+    """A stage's figures while it runs; see ``StageStats`` for what each means."""
+
+    received: int = 0
+    settled: int = 0
+    sent: int = 0
+    skipped: int = 0
+    dead_lettered: int = 0
+    failed: int = 0
+    retried: int = 0
+
+
+class Supervisor:
+    """Applies a stage's ``retry=`` and ``on_error=`` to one failed attempt after another.
+
+    Args:
+        name: The stage's name.
+        path: Its place in the definition.
+        retry: When to try again.
+        on_error: What to do when it was the last try.
+        counters: Where to count it.
+        dead_letters: The edge to the dead-letter sink, where there is one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        retry: Retry | None,
+        on_error: Any,
+        counters: Counters,
+        dead_letters: Sender[DeadLetter] | None = None,
+    ) -> None:
+        self._name = name
+        self._path = path
+        self._retry = retry
+        self._on_error = on_error
+        self._counters = counters
+        self._dead_letters = dead_letters
+        self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
+
+    @property
+    def attempts(self) -> int | None:
+        """Tries in all; ``None`` is endless."""
+        return 1 if self._retry is None else self._retry.attempts
+
+    async def again(self, error: Exception, item: Any, attempt: int, since: float) -> bool:
+        """Decide on a failed attempt.
+
+        Args:
+            error: What it raised.
+            item: The item as it came in.
+            attempt: Which one it was; 1 is the first.
+            since: When the first began, in the loop's time.
+
+        Returns:
+            True, after the wait, to try again; false when the item has been skipped or
+            sent to the dead-letter sink. Otherwise raises ``error`` with a note.
+        """
+        if self._retry is not None and await self._waited(self._retry, error, attempt, since):
+            self._counters.retried += 1
+            return True
+        await self.give_up(error, item, attempt)
+        return False
+
+    async def give_up(self, error: Exception, item: Any, attempt: int) -> None:
+        """Skip the item, send it to the dead-letter sink, or raise ``error`` with a note."""
+        if self._on_error == "skip":
+            self._counters.skipped += 1
+            return
+        self.annotate(error, item, attempt)
+        if isinstance(self._on_error, DeadLetterPolicy) and self._dead_letters is not None:
+            letter = DeadLetter(item, error, self._name, self._path, attempt, time.time())
+            await self._dead_letters.send(letter)
+            self._counters.dead_lettered += 1
+            return
+        self._counters.failed += 1
+        raise error
+
+    def annotate(self, error: BaseException, item: Any, attempt: int) -> None:
+        """Say on the exception where it was raised and with what."""
+        of = "" if self.attempts == 1 else f", attempt {attempt} of {self.attempts or 'any number'}"
+        self.annotate_stage(error, f"{of}, item: {describe_item(item)}")
+
+    def annotate_stage(self, error: BaseException, more: str = "") -> None:
+        """Say on the exception in which stage it was raised."""
+        note = f"in stage {place(self._name, self._path)}{more}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+
+    async def _waited(self, retry: Retry, error: Exception, attempt: int, since: float) -> bool:
+        if not isinstance(error, retry.on) or (retry.attempts is not None and attempt >= retry.attempts):
+            return False
+        wait = retry.wait(attempt, self._random.random())
+        now = asyncio.get_running_loop().time()
+        if retry.max_elapsed is not None and now + wait - since > retry.max_elapsed:
+            return False
+        await asyncio.sleep(wait)
+        return True
+
+
+def own_cancel(error: asyncio.CancelledError) -> StageCancelledError | None:
+    """The error to make of a ``CancelledError`` that nobody asked for; ``None`` where somebody did."""
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        return None
+    made = StageCancelledError("the stage raised CancelledError, and nobody had cancelled it")
+    made.__cause__ = error
+    return made

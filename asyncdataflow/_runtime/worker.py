@@ -1,0 +1,339 @@
+"""The loops: receive, call, send, for each way a stage can work.
+
+``Work`` is one stage of one run. Its ``loops()`` are one a worker; they
+return when their input ends and raise what must end the run; who starts, cancels and
+buries them is ``execution``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from ..errors import EndOfChannel
+from ..operators.protocol import ItemOperator, StreamOperator
+from ..stage import Stage
+from .call import Call, Calls
+from .channel import Receiver, Sender
+from .clock import Limiter, Turn
+from .keyed import Keyed
+from .order import Order
+from .routing import Outlet
+from .supervise import Counters, Supervisor, own_cancel
+
+__all__ = ("Loop", "Work")
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+"""A worker's life, not yet begun: a coroutine that is never stepped would warn."""
+
+_NOTHING: Final = object()
+"""What a skipped item makes; never leaves this module, so no item can be taken for it."""
+
+
+class Work:
+    """One stage of one run.
+
+    Args:
+        stage: A stage of the graph.
+        calls: Its callable, ready to be called.
+        inlets: Its receiving ends, one a port; none for a source.
+        outlet: Where what it makes goes.
+        dead_letters: The edge to its dead-letter sink, where it has one.
+        branches: Names of the branches behind it.
+
+    Attributes:
+        draining: Asked to stop taking: a source ends behind its current item.
+        reading: A source waits for its next item.
+        alive: Workers that have not ended.
+        retired: Nobody wants more from it; its cancellation is its end.
+    """
+
+    def __init__(
+        self,
+        stage: Stage[Any, Any],
+        calls: Calls,
+        inlets: Sequence[Receiver[Any]],
+        outlet: Outlet,
+        dead_letters: Sender[Any] | None = None,
+        branches: Sequence[str | None] = (),
+    ) -> None:
+        self.stage = stage
+        self.calls = calls
+        self.inlets = inlets
+        self.outlet = outlet
+        self.dead_letters = dead_letters
+        self.counters = Counters()
+        self.supervisor = Supervisor(
+            stage.title, stage.path, stage.retry, stage.on_error, self.counters, dead_letters
+        )
+        self.draining = False
+        self.reading = False
+        self.retired = False
+        self.alive = 0
+        self._branches = branches
+        self._many = stage.call is not None and stage.call.many
+        self._loop = asyncio.get_running_loop()
+        self._limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)
+        self._operator = stage.operator if isinstance(stage.operator, ItemOperator) else None
+        self._order = Order(stage.concurrency, self._emit)
+        self._keyed = Keyed(stage.concurrency)
+
+    @property
+    def in_flight(self) -> int:
+        """Items begun and not yet settled."""
+        if isinstance(self.stage.operator, StreamOperator):
+            return self.counters.received - self.counters.sent if self.stage.operator.one_to_one else 0
+        return self.counters.received - self.counters.settled
+
+    def loops(self) -> list[Loop]:
+        """One coroutine function for each worker."""
+        stage = self.stage
+        if stage.role == "source":
+            return [self._source]
+        if isinstance(stage.operator, StreamOperator):
+            return [functools.partial(self._stream, stage.operator)]
+        loop: Loop = self._plain
+        if stage.concurrency > 1 and stage.key is not None:
+            loop = self._by_key
+        elif stage.concurrency > 1 and stage.ordered:
+            loop = self._in_turn if self._many else self._in_order
+        return [loop] * stage.concurrency
+
+    async def _plain(self) -> None:
+        """Concurrency 1, or any order: one item at a time from taking to sending."""
+        (inlet,) = self.inlets
+        async with self.calls.worker() as call:
+            while True:
+                try:
+                    item = await inlet.receive()
+                except EndOfChannel:
+                    return
+                await self._whole(call, item)
+
+    async def _in_order(self) -> None:
+        """Results leave in the order of their items."""
+        (inlet,) = self.inlets
+        async with self.calls.worker() as call:
+            while True:
+                try:
+                    item = await inlet.receive()
+                except EndOfChannel:
+                    return
+                ticket = self._order.draw()
+                await self._order.finish(ticket, await self._made(call, item))
+
+    async def _in_turn(self) -> None:
+        """What a generator makes leaves in the order of the items: up to its first it may run ahead."""
+        (inlet,) = self.inlets
+        async with self.calls.worker() as call:
+            while True:
+                try:
+                    item = await inlet.receive()
+                except EndOfChannel:
+                    return
+                ticket = self._order.draw()
+                await self._expand(call, item, lambda: self._order.turn(ticket))  # noqa: B023 - awaited within the pass
+                await self._order.turn(ticket)
+                self._order.leave()
+
+    async def _by_key(self) -> None:
+        """Items of one key one after the other, different keys side by side."""
+        (inlet,) = self.inlets
+        async with self.calls.worker() as call:
+            while True:
+                await self._keyed.reserve()
+                try:
+                    item = await inlet.receive()
+                except EndOfChannel:
+                    self._keyed.unreserve()
+                    return
+                await self._keyed_item(call, item)
+
+    async def _keyed_item(self, call: Call, item: Any) -> None:
+        try:
+            key = self.stage.key(item) if self.stage.key is not None else None
+            free = self._keyed.begin(key, item)
+        except Exception as error:  # noqa: BLE001 - an item without a usable key has failed in the stage
+            self._keyed.unreserve()
+            self.counters.received += 1
+            await self.supervisor.give_up(error, item, 1)
+            self.counters.settled += 1
+            return
+        while free:
+            await self._whole(call, item)
+            free, item = self._keyed.finish(key)
+
+    async def _stream(self, operator: StreamOperator) -> None:
+        """An operator that takes whole streams apart."""
+        async with self.calls.worker() as call:
+            await operator.run([_Counted(each, self.counters) for each in self.inlets], self._send, call.apply)
+
+    async def _source(self) -> None:
+        """The first step: pull while there is room."""
+        async with self.calls.worker() as call:
+            if not self._many:
+                await self._whole(call, None)
+                return
+            async with call.each(None) as items:
+                try:
+                    await self._pull(items)
+                finally:
+                    # Before the iterator is closed, which may take its time: what was sent
+                    # can be finished meanwhile.
+                    self.outlet.close()
+
+    async def _pull(self, items: AsyncIterator[Any]) -> None:
+        turn = Turn(self._loop)
+        while not self.draining:
+            self.reading = True
+            try:
+                item, error = await _next_of(items)
+            finally:
+                self.reading = False
+            if error is not None:
+                raise error
+            if item is _NOTHING:
+                return
+            self.counters.received += 1
+            if self._limiter is not None:
+                await self._limiter.wait()
+            await self._send(item)
+            self.counters.settled += 1
+            if turn.due():
+                await asyncio.sleep(0)
+
+    async def _whole(self, call: Call, item: Any) -> None:
+        """An item from taking to sending."""
+        if self._many:
+            await self._expand(call, item, None)
+        else:
+            await self._emit(await self._made(call, item))
+
+    async def _made(self, call: Call, item: Any) -> Any:
+        """What the stage makes of an item, under its policies."""
+        self.counters.received += 1
+        if self._limiter is not None:
+            await self._limiter.wait()
+        since = self._loop.time() if self.stage.retry is not None else 0.0
+        attempt = 1
+        while True:
+            try:
+                return await self._once(call, item)
+            except asyncio.CancelledError as cancelled:
+                failed = own_cancel(cancelled)
+                if failed is None:
+                    raise
+                error: Exception = failed
+            except Exception as raised:  # noqa: BLE001 - what the stage raises is for its policies
+                error = raised
+            if not await self.supervisor.again(error, item, attempt, since):
+                return _NOTHING
+            attempt += 1
+
+    async def _once(self, call: Call, item: Any) -> Any:
+        operator = self._operator
+        if operator is None:
+            return await call.one(item)
+        result = item if self.stage.fn is None else await call.one(item)
+        return list(operator.decide(item, result, self._branches))
+
+    async def _emit(self, made: Any) -> None:
+        if made is not _NOTHING:
+            if self._operator is not None:
+                await self.outlet.deliver(made)
+            elif made is not None or self.outlet.keeps_none:
+                await self.outlet.send(made)
+            self.counters.sent += 1
+        self.counters.settled += 1
+
+    async def _send(self, item: Any) -> None:
+        await self.outlet.send(item)
+        self.counters.sent += 1
+
+    async def _expand(self, call: Call, item: Any, turn: Loop | None) -> None:
+        """Everything that the stage makes of an item, each sent before the next is made."""
+        self.counters.received += 1
+        if self._limiter is not None:
+            await self._limiter.wait()
+        since = self._loop.time()
+        attempt = 1
+        while True:
+            error, sent = await self._expand_once(call, item, turn)
+            if error is None:
+                break
+            if sent:
+                # Part of it is on its way: another try would send that again.
+                await self.supervisor.give_up(error, item, attempt)
+                break
+            if not await self.supervisor.again(error, item, attempt, since):
+                break
+            attempt += 1
+        self.counters.settled += 1
+
+    async def _expand_once(
+        self, call: Call, item: Any, turn: Loop | None
+    ) -> tuple[Exception | None, int]:
+        """One pass: the stage's own error, if any, and how many were sent; the outlet's error is raised."""
+        context = call.each(item)
+        sent = 0
+        try:
+            items = await context.__aenter__()
+        except Exception as error:  # noqa: BLE001 - what the stage raises is for its policies
+            return error, sent
+        failed: Exception | None = None
+        try:
+            while True:
+                made, failed = await _next_of(items)
+                if failed is not None or made is _NOTHING:
+                    break
+                if turn is not None:
+                    await turn()
+                await self._send(made)
+                sent += 1
+        finally:
+            try:
+                await context.__aexit__(None, None, None)
+            except Exception as error:  # noqa: BLE001 - as above; the first error is the one that counts
+                if failed is None:
+                    failed = error
+                else:
+                    failed.add_note(f"and then, on closing: {error!r}")
+        return failed, sent
+
+
+async def _next_of(items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
+    """The next item, ``_NOTHING`` at the end, or the stage's own error."""
+    try:
+        return await anext(items), None
+    except StopAsyncIteration:
+        return _NOTHING, None
+    except asyncio.CancelledError as cancelled:
+        error = own_cancel(cancelled)
+        if error is None:
+            raise
+        return _NOTHING, error
+    except Exception as error:  # noqa: BLE001 - what the stage raises is for its policies
+        return _NOTHING, error
+
+
+class _Counted:
+    """An inlet that counts what an operator takes."""
+
+    __slots__ = ("_counters", "_receiver", "close")
+
+    def __init__(self, receiver: Receiver[Any], counters: Counters) -> None:
+        self._receiver = receiver
+        self._counters = counters
+        self.close = receiver.close
+
+    async def receive(self) -> Any:
+        item = await self._receiver.receive()
+        self._counters.received += 1
+        return item
+
+    def receive_nowait(self) -> Any:
+        item = self._receiver.receive_nowait()
+        self._counters.received += 1
+        return item

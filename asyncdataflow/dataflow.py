@@ -1,0 +1,253 @@
+"""DataFlow: what the user builds from a definition, and the ways to run it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, overload
+
+from ._runtime.iterate import SyncRun
+from ._runtime.run import Run
+from .bound import bound
+from .draw import dot, mermaid, text
+from .errors import ParameterError
+from .graph import Graph, Places, named
+from .naming import nearest
+from .notation import Compiled, compile_definition
+from .parameters import check
+from .stage import Composable, Embedded
+
+__all__ = ("DataFlow",)
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class DataFlow(Embedded[In, Out], Generic[In, Out]):
+    """A dataflow: built once from a definition, run any number of times, also at once.
+
+    Building it opens and starts nothing; everything that can be known to be wrong with
+    the definition is refused here.
+
+    Args:
+        definition: Nested tuples, lists, sets and dicts of callables, stages, sources and
+            sinks; an expression with ``|``; or text such as ``"read, tail | parse | save"``.
+            A bare callable is a definition of one stage.
+        names: Where the names in a text are looked up: a mapping, a module or an object;
+            only with text.
+        name: What the flow is called in warnings and logs.
+        resources: What stages get by the names of keyword-only parameters: a callable is
+            called when a run starts and entered where it makes a context manager, anything
+            else is passed as it stands.
+        fuse: Neighbouring stages may share a worker where nobody can notice; with false
+            each has its own. At present each always has its own.
+
+    Raises:
+        DefinitionError: The definition can be known to be wrong; the message names the
+            element's place and what to write instead.
+
+    Example:
+        >>> from asyncdataflow import DataFlow
+        >>> def numbers(limit):
+        ...     yield from range(limit)
+        >>> async def square(n):
+        ...     return n * n
+        >>> DataFlow((numbers, square))(limit=4)
+        [0, 1, 4, 9]
+    """
+
+    @overload
+    def __init__(
+        self,
+        definition: Composable[In, Out],
+        names: Any = None,
+        *,
+        name: str = "dataflow",
+        resources: Mapping[str, Any] | None = None,
+        fuse: bool = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: DataFlow[Any, Any],
+        definition: Any,
+        names: Any = None,
+        *,
+        name: str = "dataflow",
+        resources: Mapping[str, Any] | None = None,
+        fuse: bool = True,
+    ) -> None: ...
+    def __init__(
+        self,
+        definition: Any,
+        names: Any = None,
+        *,
+        name: str = "dataflow",
+        resources: Mapping[str, Any] | None = None,
+        fuse: bool = True,
+    ) -> None:
+        self.definition = definition
+        self.names = names
+        self.name = name
+        self._compiled = compile_definition(definition, names)
+        self._fed: Compiled | None = None
+        self.resources: Mapping[str, Any] = MappingProxyType(_joined(self._compiled.resources, resources or {}))
+        self.fuse = fuse
+        self._spent: set[str] = set()
+
+    def __repr__(self) -> str:
+        """The flow's name and its stages."""
+        return f"<DataFlow {self.name}: {', '.join(named(each) for each in self.graph.stages)}>"
+
+    @property
+    def graph(self) -> Graph:
+        """The frozen description that the definition compiled to."""
+        return self._compiled.graph
+
+    def draw(self, format: str = "text") -> str:  # noqa: A002 - the word a reader looks for
+        """A picture of the graph.
+
+        Args:
+            format: ``"text"``, ``"mermaid"`` or ``"dot"``.
+
+        Raises:
+            ValueError: The format is none of these.
+        """
+        drawings = {"text": text, "mermaid": mermaid, "dot": dot}
+        if format not in drawings:
+            raise ValueError(f"draw({format!r}): one of {', '.join(drawings)} is needed{nearest(format, drawings)}")
+        return drawings[format](self.graph)
+
+    def bound(self, buffer: int = 128) -> int:
+        """The most source items that a run has taken and not yet settled.
+
+        Args:
+            buffer: Results that the output edge holds, as given to ``stream``.
+        """
+        return bound(self.graph, buffer)
+
+    def __call__(self, params: Mapping[str, Any] | None = None, /, **named_params: Any) -> Any:
+        """Run to the end: from synchronous code the result, inside a running loop its awaitable.
+
+        Args:
+            params: Run parameters by name; also as keywords.
+            **named_params: As above.
+
+        Returns:
+            As :meth:`run`.
+        """
+        given = _joined(params or {}, named_params)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self._collect(self.stream(given)))
+        return self.run(given)
+
+    def run(self, params: Mapping[str, Any] | None = None, *, items: Any = None) -> Awaitable[Any]:
+        """Run to the end.
+
+        Args:
+            params: Run parameters by name.
+            items: An iterable or async iterable whose items the first step takes, instead of
+                being a source.
+
+        Returns:
+            The value itself where the graph can make only one, with one place per branch of
+            a last group (a tuple, after a set or dict a dict); else the list of all results.
+
+        Raises:
+            ParameterError: A parameter is missing, or used by nobody.
+            BaseException: What failed first in any stage, as it was raised.
+        """
+        return self._collect(self.stream(params, items=items))
+
+    def stream(
+        self, params: Mapping[str, Any] | None = None, *, items: Any = None, buffer: int = 128
+    ) -> Run[Out]:
+        """Results as they come, at the consumer's pace.
+
+        Args:
+            params: Run parameters by name.
+            items: An iterable or async iterable whose items the first step takes, instead of
+                being a source.
+            buffer: Results that may lie ready, at least 1.
+
+        Returns:
+            A run: ``async with flow.stream(…) as run: async for result in run``. It has
+            not started yet.
+
+        Raises:
+            ParameterError: A parameter is missing, or used by nobody.
+            ValueError: ``buffer`` is below 1.
+        """
+        compiled = self._compiled if items is None else self._with_feed()
+        given = dict(params or {})
+        check(compiled.graph, given, self.resources)
+        self._spend(compiled.graph)
+        if not isinstance(buffer, int) or buffer < 1:
+            raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
+        return Run(self.name, compiled.graph, given, self.resources, items, buffer)
+
+    def iterate(
+        self, params: Mapping[str, Any] | None = None, *, items: Any = None, buffer: int = 128
+    ) -> SyncRun[Out]:
+        """Results as they come, for synchronous code, on a loop in a thread of its own.
+
+        Args:
+            params: Run parameters by name.
+            items: As in :meth:`stream`.
+            buffer: As in :meth:`stream`.
+
+        Returns:
+            An iterator that is also a context manager; leaving it stops the run.
+
+        Raises:
+            ParameterError: A parameter is missing, or used by nobody.
+        """
+        run = self.stream(params, items=items, buffer=buffer)
+        return SyncRun(lambda: run)
+
+    async def _collect(self, run: Run[Out]) -> Any:
+        async with run:
+            one = run.graph.one
+            if one is None:
+                return [result async for result in run]
+            values: dict[str, Any] = {}
+            while True:
+                try:
+                    place, value = await run.next_placed()
+                except StopAsyncIteration:
+                    return _placed(one, values)
+                values[run.graph.outputs[place]] = value
+
+    def _with_feed(self) -> Compiled:
+        if self._fed is None:
+            self._fed = compile_definition(self.definition, self.names, feed=True)
+        return self._fed
+
+    def _spend(self, graph: Graph) -> None:
+        """An iterator serves one run; another one would silently get what the first left over."""
+        for stage in graph.sources:
+            if isinstance(stage.fn, Iterator | AsyncIterator):
+                if stage.title in self._spent:
+                    raise ParameterError(
+                        f"{stage.path} ({stage.title}): an iterator serves one run, and one has used it; "
+                        "give a list or range in place of it, or a generator function"
+                    )
+                self._spent.add(stage.title)
+
+
+def _placed(one: str | Places, values: Mapping[str, Any]) -> Any:
+    if isinstance(one, str):
+        return values.get(one)
+    members = [_placed(each, values) for each in one.members]
+    if one.kind == "tuple":
+        return tuple(members)
+    return dict(zip(one.names, members, strict=True))
+
+
+def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    both = [each for each in first if each in second and first[each] is not second[each]]
+    if both:
+        raise ParameterError(f"given twice, with two values: {', '.join(both)}; leave one out")
+    return {**first, **second}

@@ -1,0 +1,149 @@
+"""Everything that asyncdataflow raises of its own.
+
+An exception that user code raises reaches the consumer as itself; the classes
+here are for what the library finds wrong. Each also subclasses the builtin that
+fits, so ``except ValueError`` catches what a reader would expect it to::
+
+    DataFlowError
+    ├── DefinitionError (ValueError)        refused in the constructor
+    │   └── SignatureError (TypeError)      a callable cannot be called as its place demands
+    ├── ParameterError (TypeError)          a run parameter is missing, or used by nobody
+    ├── ItemError                           one item failed in the library's own hands
+    │   ├── ArgumentsError (TypeError)      an item cannot be spread over the parameters
+    │   ├── ResultError (TypeError)         a stage returned what its place cannot take
+    │   ├── UnknownBranchError (LookupError) route named a branch that is not there
+    │   ├── StageTimeoutError (TimeoutError) an item took longer than ``timeout=``
+    │   ├── StageCancelledError (RuntimeError) a stage cancelled itself
+    │   ├── WorkerLostError (ChildProcessError) an item's worker process died
+    │   └── RemoteError (RuntimeError)      an error in a worker process that cannot be rebuilt here
+    ├── UnevenZipError (ValueError)         a zipped branch ended before another
+    ├── BufferFullError (OverflowError)     ``overflow="fail"`` met a full edge
+    ├── ShutdownTimeoutError (TimeoutError) work was left behind at a deadline
+    ├── BusyRunError (RuntimeError)         a second ``__anext__`` while one waits
+    └── ChannelError
+        ├── EndOfChannel                    every sender has closed and nothing lies there
+        ├── ChannelClosed                   every receiver has closed: nobody wants the item
+        └── WouldBlock                      a ``*_nowait`` operation would have to wait
+"""
+
+from __future__ import annotations
+
+__all__ = (
+    "ArgumentsError",
+    "BufferFullError",
+    "BusyRunError",
+    "ChannelClosed",
+    "ChannelError",
+    "DataFlowError",
+    "DefinitionError",
+    "EndOfChannel",
+    "ItemError",
+    "ParameterError",
+    "RemoteError",
+    "ResultError",
+    "ShutdownTimeoutError",
+    "SignatureError",
+    "StageCancelledError",
+    "StageTimeoutError",
+    "UnevenZipError",
+    "UnknownBranchError",
+    "WorkerLostError",
+    "WouldBlock",
+)
+
+
+class DataFlowError(Exception):
+    """Base of every exception that the library raises of its own."""
+
+
+class DefinitionError(DataFlowError, ValueError):
+    """The definition can be known to be wrong before anything runs.
+
+    The message starts with the element's place, ``definition[1][0] (parse): …``,
+    and ends with what to write instead.
+    """
+
+
+class SignatureError(DefinitionError, TypeError):
+    """A callable cannot be called as its place in the definition demands."""
+
+
+class ParameterError(DataFlowError, TypeError):
+    """A run parameter is missing, or was given and is used by nobody.
+
+    Raised by ``run``, ``stream`` and ``iterate`` before anything starts.
+    """
+
+
+class ItemError(DataFlowError):
+    """One item failed in the library's own hands; subject to ``on_error=``."""
+
+
+class ArgumentsError(ItemError, TypeError):
+    """An item cannot be spread over a stage's several required parameters."""
+
+
+class ResultError(ItemError, TypeError):
+    """A stage returned what its place cannot take."""
+
+
+class UnknownBranchError(ItemError, LookupError):
+    """``route`` or ``split`` named a branch that its group does not have."""
+
+
+class StageTimeoutError(ItemError, TimeoutError):
+    """An item took longer than its stage's ``timeout=``."""
+
+
+class StageCancelledError(ItemError, RuntimeError):
+    """A stage raised ``CancelledError`` although nobody had cancelled it.
+
+    Passed on as it is, it would look to the consumer as if the consumer itself
+    had been cancelled.
+    """
+
+
+class WorkerLostError(ItemError, ChildProcessError):
+    """The worker process that held an item died, and the item may not be sent again."""
+
+
+class RemoteError(ItemError, RuntimeError):
+    """An exception in a worker process that cannot be rebuilt in this process.
+
+    Its type's name, its text and its traceback are in the message.
+    """
+
+
+class UnevenZipError(DataFlowError, ValueError):
+    """A zipped branch ended while another still had an item."""
+
+
+class BufferFullError(DataFlowError, OverflowError):
+    """An item met a full edge whose ``overflow`` is ``"fail"``."""
+
+
+class ShutdownTimeoutError(DataFlowError, TimeoutError):
+    """Work was left behind when a deadline of ``drain`` or ``stop`` passed.
+
+    The message counts and names what was left.
+    """
+
+
+class BusyRunError(DataFlowError, RuntimeError):
+    """``__anext__`` was called while another ``__anext__`` of the same run waits."""
+
+
+class ChannelError(DataFlowError):
+    """Base of how an operation on a channel can end without an item moving."""
+
+
+class EndOfChannel(ChannelError):  # noqa: N818 - an ending, not an error, as in trio
+    """Every sender has closed and everything sent has been received."""
+
+
+class ChannelClosed(ChannelError):  # noqa: N818 - an ending, not an error
+    """Every receiver has closed, so nobody is left to want the item."""
+
+
+class WouldBlock(ChannelError):  # noqa: N818 - as in trio
+    """The operation would have to wait."""

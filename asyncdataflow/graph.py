@@ -1,0 +1,99 @@
+"""Graph: the frozen, validated description that a definition compiles to.
+
+Running, drawing and checking are separate readers of it (``_runtime/build.py``,
+``draw.py``, ``validate.py``). Nothing in it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from .stage import Stage
+
+__all__ = ("Edge", "Graph", "Places")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A bounded connection from one stage into one port of another.
+
+    Edges into the same port of the same stage share one channel: that is a merge.
+
+    Attributes:
+        source: Name of the stage that sends.
+        target: Name of the stage that receives.
+        port: Which input of the target; above 0 only where the target takes branches apart.
+        branch: Which branch of the group behind ``source`` this edge leads into.
+        dead_letters: It carries what failed in ``source``, not what it made.
+    """
+
+    source: str
+    target: str
+    port: int = 0
+    branch: int = 0
+    dead_letters: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The shape of what a call returns where a last group gives one value per branch.
+
+    Attributes:
+        kind: ``"tuple"``, or ``"dict"`` where the group was a set or dict.
+        names: Names of the branches (``None`` for a branch without one).
+        members: A stage's name for each branch, or further places for a group in it.
+    """
+
+    kind: Literal["tuple", "dict"]
+    names: tuple[str | None, ...]
+    members: tuple[str | Places, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Stages and edges, in an order in which every stage comes after those it takes from.
+
+    Attributes:
+        stages: The nodes, each with its name, role, path and call filled in.
+        edges: The edges, dead-letter edges included.
+        outputs: Names of the stages whose items are the results.
+        ports: For stages that take branches apart, the branches' names (``None`` where one
+            has none), by stage name.
+        branches: For stages before a group, its branches' names, by stage name.
+        one: Where a call can make only one value, its shape; else ``None``.
+    """
+
+    stages: tuple[Stage[Any, Any], ...]
+    edges: tuple[Edge, ...] = ()
+    outputs: tuple[str, ...] = ()
+    ports: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    branches: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    one: str | Places | None = None
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Stage[Any, Any]]:
+        """The stages by name."""
+        return {named(each): each for each in self.stages}
+
+    def into(self, name: str) -> Iterator[Edge]:
+        """The edges into a stage."""
+        return (each for each in self.edges if each.target == name)
+
+    def out_of(self, name: str) -> Iterator[Edge]:
+        """The edges out of a stage, dead-letter edges included."""
+        return (each for each in self.edges if each.source == name)
+
+    @property
+    def sources(self) -> tuple[Stage[Any, Any], ...]:
+        """The stages of the first step."""
+        return tuple(each for each in self.stages if each.role == "source")
+
+
+def named(stage: Stage[Any, Any]) -> str:
+    """The name of a stage of a graph, which always has one."""
+    if stage.name is None:
+        raise ValueError(f"{stage!r} is of no graph: it has no name yet")
+    return stage.name

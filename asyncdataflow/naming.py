@@ -1,0 +1,56 @@
+"""How callables, items and places in a definition are named to people."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable, Sized
+from typing import Any
+
+__all__ = ("callable_name", "describe_item", "locate", "nearest", "place")
+
+
+def callable_name(thing: object) -> str:
+    """The short name a stage gets from what it runs.
+
+    A function's own name, a partial's function, a callable object's class.
+    ``lambda`` for lambdas, because ``<lambda>`` breaks text notation and pictures.
+    """
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    name = getattr(thing, "__name__", None)
+    if not isinstance(name, str) or not name:
+        name = type(thing).__name__
+    return "lambda" if name == "<lambda>" else name
+
+
+def place(path: str, name: str | None = None) -> str:
+    """``definition[1][0] (parse)``: where an element stands, and what it is called."""
+    return f"{path} ({name})" if name else path
+
+
+def locate(thing: object) -> str:
+    """``module:line`` of a function where it is known, else an empty string."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    code = getattr(thing, "__code__", None)
+    if code is None:
+        return ""
+    return f"{getattr(thing, '__module__', '?')}:{code.co_firstlineno}"
+
+
+def describe_item(item: object) -> str:
+    """An item's type and size, never its contents: those may be secret."""
+    kind = type(item).__qualname__
+    if isinstance(item, Sized):
+        try:
+            return f"{kind} of length {len(item)}"
+        except Exception:  # noqa: BLE001 - a hostile __len__ must not hide the error being described
+            return kind
+    return kind
+
+
+def nearest(word: str, known: Iterable[Any]) -> str:
+    """``; did you mean 'x'?`` for the closest known word, else an empty string."""
+    found = difflib.get_close_matches(word, [str(each) for each in known], n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,195 @@
+"""What a stage or an edge is to do: frozen values, checked when they are made.
+
+Nothing here runs. The runtime reads these and acts (``_runtime/supervise.py``
+for retries and errors, ``_runtime/channel.py`` for buffers and overflow).
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = (
+    "Buffer",
+    "DeadLetterPolicy",
+    "OnError",
+    "Overflow",
+    "Rate",
+    "Retry",
+    "dead_letter",
+    "size_in_bytes",
+)
+
+
+class Overflow(enum.Enum):
+    """What an edge does with an item that finds it full.
+
+    ``BLOCK``
+        The sender waits: backpressure. The default.
+    ``DROP_OLDEST``
+        The item that has lain there longest is dropped and counted.
+    ``DROP_NEWEST``
+        The arriving item is dropped and counted.
+    ``FAIL``
+        The run fails with :class:`~asyncdataflow.errors.BufferFullError`.
+    """
+
+    BLOCK = "block"
+    DROP_OLDEST = "drop_oldest"
+    DROP_NEWEST = "drop_newest"
+    FAIL = "fail"
+
+
+def size_in_bytes(item: Any) -> int:
+    """The default measure of an item: its length where it is bytes, else ``sys.getsizeof``.
+
+    ``sys.getsizeof`` does not follow references; give ``Buffer(size=)`` for containers.
+    """
+    if isinstance(item, bytes | bytearray):
+        return len(item)
+    if isinstance(item, memoryview):
+        return item.nbytes
+    return sys.getsizeof(item)
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """How much an edge holds: at most ``items`` items and, if given, ``bytes`` bytes.
+
+    Args:
+        items: Most items that lie in the edge, at least 1.
+        bytes: Most bytes that lie in the edge, or ``None`` for no such bound. One item
+            larger than the bound passes alone.
+        size: Measures one item in bytes; used only where ``bytes`` is given.
+
+    Raises:
+        ValueError: ``items`` or ``bytes`` is below 1. No edge is without a bound.
+    """
+
+    items: int = 128
+    bytes: int | None = None
+    size: Callable[[Any], int] = size_in_bytes
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        _whole_number("Buffer(items=)", self.items)
+        if self.bytes is not None:
+            _whole_number("Buffer(bytes=)", self.bytes)
+        if not callable(self.size):
+            raise ValueError("Buffer(size=): a callable from an item to its bytes is needed")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try an item again when its stage raises.
+
+    The wait before attempt ``n + 1`` is ``backoff * factor ** (n - 1)``, at most
+    ``max_backoff``, of which a random part of up to ``jitter`` is taken off, so that
+    workers that failed together do not come back together.
+
+    Args:
+        attempts: Tries in all, the first included; ``None`` is endless and has to be
+            written to be had.
+        backoff: Seconds before the second try.
+        factor: By what each further wait is longer than the one before.
+        max_backoff: Longest wait, in seconds.
+        jitter: Part of each wait that is random, from 0 to 1.
+        max_elapsed: No further try once this many seconds have passed since the first.
+        on: Exception types that are worth another try.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+
+    attempts: int | None = 3
+    backoff: float = 0.1
+    factor: float = 2.0
+    max_backoff: float = 30.0
+    jitter: float = 0.5
+    max_elapsed: float | None = None
+    on: type[Exception] | tuple[type[Exception], ...] = Exception
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.attempts is not None:
+            _whole_number("Retry(attempts=)", self.attempts)
+        for field, least in (("backoff", 0.0), ("factor", 1.0), ("max_backoff", 0.0)):
+            if not getattr(self, field) >= least:
+                raise ValueError(f"Retry({field}=): at least {least} is needed")
+        if not 0.0 <= self.jitter <= 1.0:
+            raise ValueError("Retry(jitter=): a part from 0 to 1 is needed")
+        if self.max_elapsed is not None and not self.max_elapsed > 0:
+            raise ValueError("Retry(max_elapsed=): more than 0 seconds is needed")
+        kinds = self.on if isinstance(self.on, tuple) else (self.on,)
+        if not kinds or not all(isinstance(k, type) and issubclass(k, Exception) for k in kinds):
+            raise ValueError("Retry(on=): an Exception class or a tuple of them is needed")
+
+    def wait(self, attempt: int, random: float) -> float:
+        """Seconds to wait after the failed ``attempt`` (1 is the first), given a draw from [0, 1)."""
+        try:
+            full = min(self.backoff * self.factor ** (attempt - 1), self.max_backoff)
+        except OverflowError:
+            full = self.max_backoff
+        return full * (1.0 - self.jitter * random)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most ``items`` items begun in any ``seconds`` seconds, evenly spaced after a burst.
+
+    Args:
+        items: How many items.
+        seconds: In how many seconds.
+        burst: How many may begin at once after a pause, at least 1.
+
+    Raises:
+        ValueError: A number is not positive.
+    """
+
+    items: float
+    seconds: float = 1.0
+    burst: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not self.items > 0 or not self.seconds > 0:
+            raise ValueError("Rate(items, seconds): both have to be more than 0")
+        _whole_number("Rate(burst=)", self.burst)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterPolicy:
+    """Send what failed for good to ``sink``; made by :func:`dead_letter`."""
+
+    sink: Any
+
+
+OnError = Literal["fail", "skip"] | DeadLetterPolicy
+
+
+def dead_letter(sink: Any) -> DeadLetterPolicy:
+    """The ``on_error=`` policy that sends what failed to a sink and goes on.
+
+    Args:
+        sink: Any destination: a callable, ``stage(…)`` or ``Sink``. It is a stage of its own
+            with its own worker and takes one :class:`~asyncdataflow.message.DeadLetter` at a
+            time. Stages that are given the same object share it. Its failure stops the run.
+
+    Example:
+        >>> from asyncdataflow import DataFlow, dead_letter, stage
+        >>> rejects = []
+        >>> flow = DataFlow((stage(int, on_error=dead_letter(rejects.append)),))
+        >>> list(flow.iterate(items=["1", "two", "3"]))
+        [1, 3]
+        >>> rejects[0].item
+        'two'
+    """
+    return DeadLetterPolicy(sink)
+
+
+def _whole_number(what: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{what}: a whole number of at least 1 is needed, not {value!r}")

@@ -1,0 +1,62 @@
+"""Snapshots of a run: frozen, every field with its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ("RunState", "RunStats", "StageStats")
+
+RunState = Literal["new", "running", "draining", "stopping", "ended", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageStats:
+    """What one stage has done so far.
+
+    For a stage that makes one item from each, at any time
+    ``received == sent + skipped + dead_lettered + failed + in_flight``.
+
+    Attributes:
+        received: Items begun; for a source, items that it made.
+        sent: Items handed on, a broadcast to three branches counted once.
+        skipped: Items given up by ``on_error="skip"``.
+        dead_lettered: Items sent to a dead-letter sink.
+        failed: Items whose error stopped the run.
+        retried: Further attempts after a first one.
+        in_flight: Items begun and not yet settled here.
+        queued: Items that lie in the edges into the stage.
+        capacity: Items that the edges into the stage can hold.
+        dropped: Items that the edges into the stage dropped by their overflow policy.
+    """
+
+    received: int = 0
+    sent: int = 0
+    skipped: int = 0
+    dead_lettered: int = 0
+    failed: int = 0
+    retried: int = 0
+    in_flight: int = 0
+    queued: int = 0
+    capacity: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStats:
+    """What a run has done so far.
+
+    Attributes:
+        state: Where the run is in its life.
+        stages: Each stage's figures by its name, in definition order.
+        results: Results handed to the consumer.
+        waiting: Results that lie in the output edge.
+        elapsed: Seconds since the run started; 0 before.
+    """
+
+    state: RunState
+    stages: Mapping[str, StageStats]
+    results: int
+    waiting: int
+    elapsed: float

@@ -1,0 +1,37 @@
+"""What all tests share: the leak check, and how hypothesis looks for examples."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+
+import pytest
+from hypothesis import settings
+
+from tests.leak_check import allowed_parts, watch
+
+# How long an example takes is no assertion here. In CI the examples are always the same: a
+# failure belongs to the change that made it, and a new find to whoever looks for it.
+settings.register_profile("suite", deadline=None, print_blob=True, derandomize="CI" in os.environ)
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_processes() -> None:
+    """Start what multiprocessing keeps for good, so that no single test is blamed for it."""
+    resource_tracker.ensure_running()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest, _shared_processes: None) -> Iterator[None]:
+    """Set up before every other fixture of a test, and so torn down after all of them."""
+    with watch(allowed_parts(request.node)):
+        yield
+
+
+def pytest_collection_finish() -> None:
+    """Collecting garbage after each test looks at what the test made, not at all of pytest."""
+    gc.collect()
+    gc.freeze()
