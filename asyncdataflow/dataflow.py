@@ -11,7 +11,7 @@ from ._runtime.iterate import SyncRun
 from ._runtime.run import Run
 from .bound import bound
 from .draw import dot, mermaid, text
-from .errors import ParameterError
+from .errors import NeedsItemsError, ParameterError
 from .graph import Graph, Places, named
 from .naming import nearest
 from .notation import Compiled, compile_definition
@@ -89,8 +89,13 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         self.definition = definition
         self.names = names
         self.name = name
-        self._compiled = compile_definition(definition, names)
         self._fed: Compiled | None = None
+        self._needs_items: NeedsItemsError | None = None
+        try:
+            self._compiled = compile_definition(definition, names)
+        except NeedsItemsError as refused:
+            self._needs_items = refused
+            self._compiled = self._fed = compile_definition(definition, names, feed=True)
         self.resources: Mapping[str, Any] = MappingProxyType(_joined(self._compiled.resources, resources or {}))
         self.fuse = fuse
         self._spent: set[str] = set()
@@ -101,7 +106,10 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
 
     @property
     def graph(self) -> Graph:
-        """The frozen description that the definition compiled to."""
+        """The frozen description that the definition compiled to.
+
+        Where the first step can only be fed by ``items=``, they are in it as a source.
+        """
         return self._compiled.graph
 
     def draw(self, format: str = "text") -> str:  # noqa: A002 - the word a reader looks for
@@ -180,12 +188,14 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             ParameterError: A parameter is missing, or used by nobody.
             ValueError: ``buffer`` is below 1.
         """
+        if items is None and self._needs_items is not None:
+            raise NeedsItemsError(str(self._needs_items))
         compiled = self._compiled if items is None else self._with_feed()
         given = dict(params or {})
         check(compiled.graph, given, self.resources)
-        self._spend(compiled.graph)
         if not isinstance(buffer, int) or buffer < 1:
             raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
+        self._spend(compiled.graph)
         return Run(self.name, compiled.graph, given, self.resources, items, buffer)
 
     def iterate(

@@ -6,7 +6,8 @@ fits, so ``except ValueError`` catches what a reader would expect it to::
 
     DataFlowError
     ├── DefinitionError (ValueError)        refused in the constructor
-    │   └── SignatureError (TypeError)      a callable cannot be called as its place demands
+    │   ├── SignatureError (TypeError)      a callable cannot be called as its place demands
+    │   └── NeedsItemsError                 the first step can only be fed by a run's ``items=``
     ├── ParameterError (TypeError)          a run parameter is missing, or used by nobody
     ├── ItemError                           one item failed in the library's own hands
     │   ├── ArgumentsError (TypeError)      an item cannot be spread over the parameters
@@ -38,6 +39,7 @@ __all__ = (
     "DefinitionError",
     "EndOfChannel",
     "ItemError",
+    "NeedsItemsError",
     "ParameterError",
     "RemoteError",
     "ResultError",
@@ -66,6 +68,13 @@ class DefinitionError(DataFlowError, ValueError):
 
 class SignatureError(DefinitionError, TypeError):
     """A callable cannot be called as its place in the definition demands."""
+
+
+class NeedsItemsError(DefinitionError):
+    """The first step takes items and cannot make any, so that a run has to be given ``items=``.
+
+    Raised in the constructor only where the definition is wrong for that too.
+    """
 
 
 class ParameterError(DataFlowError, TypeError):

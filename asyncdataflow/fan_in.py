@@ -10,14 +10,14 @@ from .drafts import Draft, Front, Link, flat
 from .errors import DefinitionError, SignatureError
 from .keeping import why_not_one_to_one, why_not_ordered
 from .naming import place
-from .operators.combine import Zip
+from .operators.combine import CombineLatest, Zip
 from .operators.distribute import Split
 from .operators.protocol import StreamOperator
-from .signature import needs_by_place
+from .signature import needs_by_place, takes_by_place
 from .stage import Call, Parameter, Stage
 from .tree import GroupKind
 
-__all__ = ("check_rows", "zip_by_signature")
+__all__ = ("check_rows", "check_width", "zip_by_signature")
 
 _BY_PLACE: Final = "positional_only"
 
@@ -105,6 +105,32 @@ def check_rows(where: str, front: Front, drafts: Sequence[Draft], links: Sequenc
     for tails in front.tails:
         if len(tails) > 1:
             raise _uneven(where, drafts[tails[0]], "it is one of several that end its branch")
+
+
+def check_width(stage: Stage[Any, Any], call: Call, path: str, rows: Draft, width: int) -> None:
+    """Refuse a stage behind a zip or combine_latest whose rows cannot fill its parameters.
+
+    Raises:
+        SignatureError: The rows have too few or too many members, or others than it needs.
+    """
+    needed = needs_by_place(call)
+    operator = rows.stage.operator
+    if len(needed) < 2 or not isinstance(operator, Zip | CombineLatest) or stage.operator is not None:
+        return
+    where = place(path, stage.title)
+    made = f"{rows.where} makes"
+    if operator.names:
+        missing = [each.name for each in needed if each.name not in operator.names]
+        if missing:
+            raise SignatureError(
+                f"{where}: it needs {', '.join(missing)}, and {made} only {', '.join(operator.names)}; "
+                f"name its parameters after branches, or take the row as one item"
+            )
+    elif not len(needed) <= width <= takes_by_place(call):
+        raise SignatureError(
+            f"{where}: its parameters ({_listed(needed)}) do not fit, for {made} rows of {width}; "
+            f"take as many, or the row as one item"
+        )
 
 
 def _why_uneven_choice(stage: Stage[Any, Any]) -> str:

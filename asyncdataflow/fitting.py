@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final, Literal
 
-from .errors import DefinitionError, SignatureError
+from .errors import DefinitionError, NeedsItemsError, SignatureError
 from .naming import callable_name, place
 from .operators.protocol import ItemOperator, StreamOperator
 from .options import Executor
@@ -39,7 +39,9 @@ def judge(stage: Stage[Any, Any], path: str) -> Call:
         DefinitionError: ``many`` or ``per_worker`` does not fit it.
     """
     where = place(path, stage.title)
-    if isinstance(stage.operator, StreamOperator) or stage.fn is None:
+    if isinstance(stage.operator, StreamOperator):
+        return _judge_stream_operator(stage, where)
+    if stage.operator is not None and stage.fn is None:
         return Call("operator")
     call = read(stage.fn, where)
     if stage.many is not None and (call.kind in _OBJECTS or stage.operator is not None):
@@ -71,14 +73,20 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
     """
     where = place(path, stage.title)
     if stage.operator is not None:
-        raise DefinitionError(
+        raise NeedsItemsError(
             f"{where}: an operator needs items to work on; put a source before it, or give the run items="
         )
     if call.kind == "sink":
         raise DefinitionError(f"{where}: a Sink takes items; put what makes them before it")
     if is_foreign(underlying(stage.fn)):
         _refuse_needs(call, where)
-    _refuse(stage, ("concurrency", "key"), where, "a source takes no items that could be worked on at once")
+    _refuse(
+        stage,
+        ("concurrency", "key"),
+        where,
+        "a source takes no items that could be worked on at once",
+        NeedsItemsError,
+    )
     if call.many:
         _refuse(
             stage,
@@ -86,6 +94,7 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
             where,
             f"it cannot be taken up again in the middle, and this is {_written(stage, call)}; "
             f"handle the error inside it",
+            NeedsItemsError,
         )
     return _fitted(stage, dataclasses.replace(call, arguments="params"), "source", path, where)
 
@@ -160,6 +169,7 @@ def _fitted(
         raise DefinitionError(
             f"{where}: per_worker= is passed to a function, and this is {_written(stage, call)}"
         )
+    _check_makers(stage, where)
     executor = _executor(stage, call, where)
     if executor == "process":
         _check_portable(stage, where)
@@ -193,6 +203,29 @@ def _executor(stage: Stage[Any, Any], call: Call, where: str) -> Executor:
     return stage.executor
 
 
+def _judge_stream_operator(stage: Stage[Any, Any], where: str) -> Call:
+    """Its function, where it has one, is given what the operator gives it; the run's by name."""
+    operator = stage.operator
+    if operator is None or not operator.needs_function:
+        return Call("operator")
+    call = read(stage.fn, where)
+    title = stage.label or stage.title
+    if call.many:
+        raise DefinitionError(
+            f"{where}: the function given to {title} is {_WRITTEN[call.kind]}; it has to return one value"
+        )
+    # A fold is given the state as well.
+    given = 2 if operator.one_to_one else 1
+    needed = len(needs_by_place(call))
+    if call.known and (needed > given or (takes_by_place(call) < given and not call.open_ended)):
+        raise SignatureError(
+            f"{where}: the function given to {title} is called with "
+            f"{'the state and the item' if given == 2 else 'the item'}, which {callable_name(stage.fn)} "
+            f"cannot take"
+        )
+    return Call("operator", parameters=tuple(each for each in call.parameters if each.kind == "keyword_only"))
+
+
 def _check_stream_operator(stage: Stage[Any, Any], where: str) -> None:
     _refuse(
         stage,
@@ -200,21 +233,22 @@ def _check_stream_operator(stage: Stage[Any, Any], where: str) -> None:
         where,
         f"{stage.label or stage.title} works on the stream as a whole, not item by item",
     )
-    operator = stage.operator
-    if operator is None or not operator.needs_function:
-        return
-    needed = 2 if operator.one_to_one else 1
-    call = read(stage.fn, where)
-    if call.many:
-        raise DefinitionError(f"{where}: {_WRITTEN[call.kind]} cannot be its function; return one value")
-    if not call.known:
-        return
-    if len(needs_by_place(call)) > needed or (takes_by_place(call) < needed and not call.open_ended):
-        raise SignatureError(
-            f"{where}: {callable_name(stage.fn)} is called with "
-            f"{'the state and the item' if needed == 2 else 'the item'}, "
-            f"so it has to take {needed} positional parameter{'s' if needed == 2 else ''}"
-        )
+
+
+def _check_makers(stage: Stage[Any, Any], where: str) -> None:
+    for name, make in stage.per_worker.items():
+        call = read(make, where)
+        needed = [each.name for each in call.parameters if each.required]
+        if needed or call.kind not in ("coroutine", "function"):
+            raise SignatureError(
+                f"{where}: per_worker={{{name!r}: …}} is called with nothing and makes one thing, but "
+                f"{callable_name(make)} "
+                + (
+                    f"needs {', '.join(needed)}; bind it with functools.partial"
+                    if needed
+                    else f"is {_WRITTEN[call.kind]}"
+                )
+            )
 
 
 def _check_portable(stage: Stage[Any, Any], where: str) -> None:
@@ -231,9 +265,9 @@ def _refuse_needs(call: Call, where: str) -> None:
     """Of a C callable as a source, which takes no run parameters."""
     needed = needs_by_place(call)
     if needed:
-        raise SignatureError(
+        raise NeedsItemsError(
             f"{where}: a builtin takes no run parameters and is called with nothing, but this one needs "
-            f"{', '.join(each.name for each in needed)}; wrap it in a function of your own"
+            f"{', '.join(each.name for each in needed)}; give the run items=, or wrap it in a function of your own"
         )
 
 
@@ -259,10 +293,16 @@ def _without_per_worker(stage: Stage[Any, Any], call: Call, where: str) -> tuple
     return tuple(made)
 
 
-def _refuse(stage: Stage[Any, Any], options: tuple[str, ...], where: str, why: str) -> None:
+def _refuse(
+    stage: Stage[Any, Any],
+    options: tuple[str, ...],
+    where: str,
+    why: str,
+    error: type[DefinitionError] = DefinitionError,
+) -> None:
     for option in options:
         if getattr(stage, option) != getattr(_DEFAULT, option):
-            raise DefinitionError(f"{where}: {option}= makes no sense here: {why}")
+            raise error(f"{where}: {option}= makes no sense here: {why}")
 
 
 def _written(stage: Stage[Any, Any], call: Call) -> str:

@@ -48,7 +48,7 @@ def read(fn: Any, place_text: str) -> Call:
     if isinstance(fn, str | bytes):
         raise DefinitionError(
             f"{place_text}: text is a whole definition and no member of one; put the callable itself here, "
-            f"or write the whole definition as text"
+            f"or write the whole definition as text; data to stream is given to the run: items=[…]"
         )
     if isinstance(fn, AsyncIterable):
         return Call("async_iterable", many=True, arguments="params")

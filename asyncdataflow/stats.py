@@ -6,9 +6,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ("RunState", "RunStats", "StageStats")
+__all__ = ("ChannelStatistics", "RunState", "RunStats", "StageStats")
 
 RunState = Literal["new", "running", "draining", "stopping", "ended", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatistics:
+    """A channel at one moment.
+
+    Attributes:
+        items: Items that lie there.
+        held: Items taken whose slot is not free yet.
+        capacity: Most items and held ones.
+        waiting_senders: Senders that wait for a slot.
+        waiting_receivers: Receivers that wait for an item.
+        open_senders: Senders not closed.
+        open_receivers: Receivers not closed.
+        taken: Items taken so far.
+        dropped: Items dropped so far by the overflow policy.
+    """
+
+    items: int
+    held: int
+    capacity: int
+    waiting_senders: int
+    waiting_receivers: int
+    open_senders: int
+    open_receivers: int
+    taken: int
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +43,13 @@ class StageStats:
     """What one stage has done so far.
 
     For a stage that makes one item from each, at any time
-    ``received == sent + skipped + dead_lettered + failed + in_flight``.
+    ``received == sent + filtered + skipped + dead_lettered + failed + in_flight``.
 
     Attributes:
         received: Items begun; for a source, items that it made.
         sent: Items handed on, a broadcast to three branches counted once.
+        filtered: Items of which nothing was handed on: filtered, routed to nobody, or turned
+            into ``None`` by a last step.
         skipped: Items given up by ``on_error="skip"``.
         dead_lettered: Items sent to a dead-letter sink.
         failed: Items whose error stopped the run.
@@ -33,6 +62,7 @@ class StageStats:
 
     received: int = 0
     sent: int = 0
+    filtered: int = 0
     skipped: int = 0
     dead_lettered: int = 0
     failed: int = 0

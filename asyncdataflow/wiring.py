@@ -8,7 +8,7 @@ from typing import Any
 
 from .drafts import Draft, Front, Link, Shape, flat, names_of, places
 from .errors import DefinitionError
-from .fan_in import check_rows, zip_by_signature
+from .fan_in import check_rows, check_width, zip_by_signature
 from .fitting import fit_dead_letter_sink, fit_feed, fit_source, fit_step, judge
 from .graph import Edge, Graph
 from .keeping import makes_only_one
@@ -102,7 +102,8 @@ class _Wiring:
         if front is None:
             return Front.of_one(self._add(stage, call, path))
         if stage.operator is not None and stage.operator.fans_in:
-            return self._take_apart(stage, call, path, front)
+            operator = _with_branches(stage.operator, front)
+            return self._take_apart(dataclasses.replace(stage, operator=operator), call, path, front)
         if len(front.tails) > 1:
             rows = zip_by_signature(stage, call, path, front.names, front.kind)
             if rows is not None:
@@ -112,6 +113,8 @@ class _Wiring:
                 front = self._take_apart(implicit, Call("operator"), path, front)
         number = self._add(stage, call, path)
         for tail in flat(front.tails):
+            if tail in self.ports:
+                check_width(stage, call, path, self.drafts[tail], len(self.ports[tail]))
             self.links.append(Link(tail, number, 0, front.entry or 0))
         return Front.of_one(number)
 
@@ -122,8 +125,7 @@ class _Wiring:
                 f"{place(path, stage.title)}: it joins branches, so a group of two or more has "
                 f"to stand before it"
             )
-        operator = _with_branches(stage.operator, front)
-        number = self._add(dataclasses.replace(stage, operator=operator), call, path)
+        number = self._add(stage, call, path)
         self.ports[number] = front.names
         for port, tails in enumerate(front.tails):
             self.links.extend(Link(tail, number, port) for tail in tails)
@@ -192,7 +194,7 @@ def _with_branches(operator: Operator | None, front: Front) -> Operator | None:
     if isinstance(operator, CombineLatest):
         return dataclasses.replace(operator, ports=len(front.tails), names=names)
     if isinstance(operator, Zip):
-        return dataclasses.replace(operator, names=operator.names or names)
+        return dataclasses.replace(operator, names=names)
     return operator
 
 

@@ -77,7 +77,7 @@ def _watch_closing_loops(patch: pytest.MonkeyPatch, left: dict[str, list[str]]) 
     async def shutdown_asyncgens(loop: Any) -> None:
         gc.collect()
         await asyncio.sleep(0)  # a dropped generator is closed by a task that its finalizer starts
-        left["generators"] += [repr(each) for each in loop._asyncgens]
+        left["generators"] += [repr(each) for each in loop._asyncgens if each.ag_frame is not None]
         await shut_down(loop)
 
     patch.setattr(asyncio.runners, "_cancel_all_tasks", cancel_all_tasks)

@@ -10,9 +10,10 @@ import asyncio
 import functools
 import pickle
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, Final
 
 from ..errors import ArgumentsError, ResultError, StageTimeoutError
 from ..naming import describe_item
@@ -23,6 +24,8 @@ from .lane import Lane, LaneIterator, Target
 from .process import ProcessTarget
 
 __all__ = ("Bound", "Call", "Calls", "enter_any")
+
+_GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
 Each = Callable[[Any], AbstractAsyncContextManager[AsyncIterator[Any]]]
 
@@ -68,8 +71,10 @@ class Calls:
         self._how = stage.call
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
-        self._room = room
+        # Workers side by side would each count the same room as their own.
+        self._room = room if stage.concurrency == 1 else lambda: 0
         if stage.executor in ("thread", "process") or _read_in_a_thread(stage, bound):
+            setup: Callable[[], AbstractContextManager[Target]]
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
             self.lane = Lane(stage.title, stage.concurrency, setup)
 
@@ -161,7 +166,7 @@ class Calls:
             args, kwargs = ((), {}) if reading else self._arguments(item)
             iterator: LaneIterator = await lane.iterate(args, kwargs, self._room)
             try:
-                yield iterator
+                yield iterator if self._how.kind != "function" else _rejoined(iterator)
             finally:
                 await iterator.aclose()
 
@@ -177,7 +182,8 @@ class Calls:
         else:
             with ExitStack() as stack:
                 own = {name: enter(stack, make()) for name, make in self._stage.per_worker.items()}
-                yield functools.partial(self._stage.fn, **self._kwargs, **own)
+                target = functools.partial(self._stage.fn, **self._kwargs, **own)
+                yield _handing_over(target) if self._how.many and self._how.kind == "function" else target
 
     def _process_setup(self) -> Callable[[], ProcessTarget]:
         """What each thread enters; what the processes need is pickled once, here on the loop."""
@@ -203,6 +209,34 @@ async def enter_any(stack: AsyncExitStack, made: Any) -> Any:
     if hasattr(made, "__enter__") and hasattr(made, "__exit__"):
         return stack.enter_context(made)
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _ForTheLoop:
+    """What a plain callable with ``many=True`` made that only the loop can iterate over."""
+
+    made: Any
+
+
+def _handing_over(target: Target) -> Target:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        made = target(*args, **kwargs)
+        if hasattr(type(made), "__aiter__") or hasattr(type(made), "__await__"):
+            return (_ForTheLoop(made),)
+        return made
+
+    return call
+
+
+async def _rejoined(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """The items from a thread, what was handed over taken apart here."""
+    async for item in items:
+        if type(item) is not _ForTheLoop:
+            yield item
+            continue
+        made = await item.made if hasattr(type(item.made), "__await__") else item.made
+        async for each in _members(made):
+            yield each
 
 
 def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
@@ -239,8 +273,8 @@ async def _settled(result: Any) -> Any:
 
 
 def _checked(result: Any) -> Any:
-    if isinstance(result, Generator | AsyncGenerator):
-        if isinstance(result, Generator):
+    if type(result) in _GENERATORS:
+        if isinstance(result, GeneratorType):
             result.close()
         raise ResultError("the stage returned a generator object; write stage(f, many=True) to send its items")
     return result
@@ -270,7 +304,11 @@ async def _expanded(
     apply: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> AsyncGenerator[Any, None]:
     """What a callable with ``many=True`` returned, item by item."""
-    made = await apply(*args, **kwargs)
+    async for item in _members(await apply(*args, **kwargs)):
+        yield item
+
+
+async def _members(made: Any) -> AsyncGenerator[Any, None]:
     if isinstance(made, AsyncIterable):
         async with opened(made) as items:
             async for item in items:

@@ -16,45 +16,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..errors import BufferFullError, ChannelClosed, EndOfChannel, WouldBlock
 from ..policy import Buffer, Overflow
+from ..stats import ChannelStatistics
 from .clock import Turn
 
-__all__ = ("Channel", "ChannelStatistics", "Receiver", "Sender", "Tagged", "send_to_any")
+__all__ = ("Channel", "Receiver", "Sender", "Tagged")
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelStatistics:
-    """A channel at one moment.
-
-    Attributes:
-        items: Items that lie there.
-        held: Items taken whose slot is not free yet.
-        capacity: Most items and held ones.
-        waiting_senders: Senders that wait for a slot.
-        waiting_receivers: Receivers that wait for an item.
-        open_senders: Senders not closed.
-        open_receivers: Receivers not closed.
-        taken: Items taken so far.
-        dropped: Items dropped so far by the overflow policy.
-    """
-
-    items: int
-    held: int
-    capacity: int
-    waiting_senders: int
-    waiting_receivers: int
-    open_senders: int
-    open_receivers: int
-    taken: int
-    dropped: int
 
 
 class Channel(Generic[T]):
@@ -145,10 +118,17 @@ class Channel(Generic[T]):
         return True
 
     async def wait_to_put(self, item: T) -> None:
-        """Wait for a slot, then append."""
+        """Wait for a slot, then append.
+
+        Called also long after ``put`` said no, when other branches of a broadcast were
+        waited for first: a slot may be free by now, or nobody may want the item any more.
+        """
+        if self._abandoned:
+            raise ChannelClosed(self.name)
         weight = self.weigh(item)
         waiter: asyncio.Future[Any] = self._loop.create_future()
         self.enlist(waiter, weight)
+        self._wake_putters()
         try:
             await waiter
         except asyncio.CancelledError:
@@ -407,34 +387,3 @@ class Receiver(Generic[T]):
         if self._open:
             self._open = False
             self.channel.receiver_closed()
-
-
-async def send_to_any(senders: Sequence[Sender[T]], item: T) -> None:
-    """Send to the freest of several channels, waiting while all are full.
-
-    Raises:
-        ChannelClosed: Every one of them is abandoned.
-    """
-    while True:
-        wanted = [each.channel for each in senders if not each.channel.abandoned]
-        if not wanted:
-            raise ChannelClosed(", ".join(each.channel.name for each in senders))
-        for channel in sorted(wanted, key=lambda each: each.load):
-            if channel.put(item):
-                return
-        waiter: asyncio.Future[Channel[T]] = asyncio.get_running_loop().create_future()
-        weights = {channel: channel.weigh(item) for channel in wanted}
-        for channel in wanted:
-            channel.enlist(waiter, weights[channel])
-        try:
-            chosen = await waiter
-        except asyncio.CancelledError:
-            for channel in wanted:
-                channel.withdraw(waiter, weights[channel])
-            raise
-        for channel in wanted:
-            if channel is not chosen:
-                channel.withdraw(waiter, weights[channel])
-        with suppress(ChannelClosed):
-            chosen.put_claimed(item, weights[chosen])
-            return

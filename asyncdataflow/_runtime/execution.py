@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final
 
 from ..errors import ChannelClosed, ShutdownTimeoutError, StageCancelledError
@@ -72,6 +72,7 @@ class Execution:
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._turned = asyncio.Event()
         self._tasks: dict[asyncio.Task[None], Work] = {}
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._grace = GRACE
         self._timers: list[asyncio.TimerHandle] = []
         self._opening = True
@@ -140,18 +141,27 @@ class Execution:
     async def _run(self) -> None:
         """The runner: never raises, always reaches the end."""
         try:
-            async with AsyncExitStack() as stack:
-                opening = open_resources(self._resources, self._params)
-                opened = await stack.enter_async_context(opening)
-                await self._work(opened)
-                # What a resource does on exit may depend on how the run ended: a transaction's
-                # context has to see the failure to roll back.
-                if self.failures:
-                    raise self.failures[0]
+            resources = open_resources(self._resources, self._params)
+            opened = await resources.__aenter__()
+            await self._work(opened)
+            await self._close(resources)
         except asyncio.CancelledError:
             self.stop()
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error)
+
+    async def _close(self, resources: AbstractAsyncContextManager[Any]) -> None:
+        """Leave the resources; they see the failure, as a transaction has to that rolls back."""
+        failure = self.failures[0] if self.failures else None
+        details = (None, None, None) if failure is None else (type(failure), failure, failure.__traceback__)
+        grace = self._grace if self.state == "stopping" else None
+        try:
+            async with asyncio.timeout(grace) as scope:
+                await resources.__aexit__(*details)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise ShutdownTimeoutError(f"{self.name}: its resources did not close within {grace} s") from None
 
     async def _work(self, opened: Mapping[str, Any]) -> None:
         """Start the workers, wait for the end or for the order to stop, bury them."""
@@ -208,6 +218,7 @@ class Execution:
     def _buried(self, task: asyncio.Task[None]) -> None:
         """A worker has ended, or was cancelled before its first step; close what it was the last to use."""
         work = self._tasks.pop(task)
+        self._cancelled.discard(task)
         work.alive -= 1
         if not work.alive:
             for inlet in work.inlets:
@@ -224,15 +235,18 @@ class Execution:
             channels = work.outlet.channels
             if not work.retired and channels and all(each.abandoned for each in channels):
                 work.retired = True
-                for task, of in self._tasks.items():
-                    if of is work:
-                        task.cancel()
+                self._cancel([task for task, of in self._tasks.items() if of is work])
+
+    def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Cancel each once: a second time would hit its clean-up."""
+        for task in tasks:
+            if task not in self._cancelled:
+                self._cancelled.add(task)
+                task.cancel()
 
     def _cut_sources(self) -> None:
         """Sources that still wait for their next item are not waited for."""
-        for task, work in self._tasks.items():
-            if work.stage.role == "source" and work.reading:
-                task.cancel()
+        self._cancel([task for task, work in self._tasks.items() if work.stage.role == "source" and work.reading])
 
     def _drain_expired(self, timeout: float) -> None:
         unsettled = {
@@ -265,13 +279,14 @@ class Execution:
         cancel has half of the grace to itself, for clean-up that awaits; then the rest is
         halved again and again, for stages that swallow it.
         """
+        self._cancel(list(reversed(self._tasks)))
         while self._tasks:
-            for task in reversed(list(self._tasks)):
-                task.cancel()
             remaining = deadline - self._loop.time()
             await self._settle(list(self._tasks), remaining / 2)
             if remaining < self._grace / 64:
                 break
+            for task in reversed(self._tasks):
+                task.cancel()
         return [_described(task, work) for task, work in self._tasks.items()]
 
     async def _settle(self, futures: Sequence[asyncio.Future[None]], timeout: float) -> None:

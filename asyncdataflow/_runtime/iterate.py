@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -89,7 +90,10 @@ class SyncRun(Iterator[T], Generic[T]):
                 source=self,
                 stacklevel=2,
             )
-            self.close()
+            # Not waited for: the collector may run in any thread, even the loop's own.
+            loop, run = self._loop, self._run
+            if loop is not None and run is not None and not sys.is_finalizing():
+                loop.call_soon_threadsafe(_end_later, loop, run)
 
     def _start(self) -> tuple[Run[T], asyncio.AbstractEventLoop]:
         if self._run is None or self._loop is None:
@@ -108,6 +112,11 @@ class SyncRun(Iterator[T], Generic[T]):
         if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+
+
+def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any]) -> None:
+    closing = loop.create_task(run.aclose())
+    closing.add_done_callback(lambda _: loop.stop())
 
 
 async def _next(run: Run[T]) -> T:

@@ -55,6 +55,7 @@ class Order:
                 result = self._parked.pop(self._left)
                 self._wake(self._waiting)
                 await self._send(result)
+                del result  # Else it lives until the next one is finished.
                 self._advance()
         finally:
             self._flushing = False

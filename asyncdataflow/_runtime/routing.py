@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ..errors import ChannelClosed
 from ..operators.protocol import ALL, ANY, Delivery
-from .channel import Channel, Sender, send_to_any
+from .channel import Channel, Sender
 
 __all__ = ("Discard", "Edges", "Outlet", "Results")
 
@@ -115,7 +117,7 @@ class Edges:
             if branch == ALL:
                 await self.send(value)
             elif branch == ANY:
-                await send_to_any(self._all, value)
+                await _send_to_any(self._all, value)
             else:
                 await _broadcast(self._branches[branch], value, strict=False)
 
@@ -146,3 +148,34 @@ async def _broadcast(senders: Sequence[Sender[Any]], value: Any, *, strict: bool
             wanted -= 1
     if strict and not wanted:
         raise ChannelClosed(", ".join(each.channel.name for each in senders))
+
+
+async def _send_to_any(senders: Sequence[Sender[Any]], item: Any) -> None:
+    """Send to the freest of several channels, waiting while all are full.
+
+    Raises:
+        ChannelClosed: Every one of them is abandoned.
+    """
+    while True:
+        wanted = [each.channel for each in senders if not each.channel.abandoned]
+        if not wanted:
+            raise ChannelClosed(", ".join(each.channel.name for each in senders))
+        for channel in sorted(wanted, key=lambda each: each.load):
+            if channel.put(item):
+                return
+        waiter: asyncio.Future[Channel[Any]] = asyncio.get_running_loop().create_future()
+        weights = {channel: channel.weigh(item) for channel in wanted}
+        for channel in wanted:
+            channel.enlist(waiter, weights[channel])
+        try:
+            chosen = await waiter
+        except asyncio.CancelledError:
+            for channel in wanted:
+                channel.withdraw(waiter, weights[channel])
+            raise
+        for channel in wanted:
+            if channel is not chosen:
+                channel.withdraw(waiter, weights[channel])
+        with suppress(ChannelClosed):
+            chosen.put_claimed(item, weights[chosen])
+            return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType, TracebackType
@@ -59,7 +60,7 @@ class Run(AsyncIterator[T], Generic[T]):
         self._execution: Execution | None = None
         self._name = name
         self.graph = graph
-        self._make = lambda: Execution(name, graph, params, resources, items, buffer)
+        self._make = functools.partial(Execution, name, graph, params, resources, items, buffer)
         self._results = 0
         self._holds = False
         self._waiting = False
@@ -263,6 +264,7 @@ def _stage_stats(work: Work) -> StageStats:
     return StageStats(
         received=counters.received,
         sent=counters.sent,
+        filtered=counters.filtered,
         skipped=counters.skipped,
         dead_lettered=counters.dead_lettered,
         failed=counters.failed,

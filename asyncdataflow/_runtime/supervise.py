@@ -12,6 +12,7 @@ from ..errors import StageCancelledError
 from ..message import DeadLetter
 from ..naming import describe_item, place
 from ..policy import DeadLetterPolicy, Retry
+from ..stage import Stage
 from .channel import Sender
 
 __all__ = ("Counters", "Supervisor", "own_cancel")
@@ -24,6 +25,7 @@ class Counters:
     received: int = 0
     settled: int = 0
     sent: int = 0
+    filtered: int = 0
     skipped: int = 0
     dead_lettered: int = 0
     failed: int = 0
@@ -34,27 +36,22 @@ class Supervisor:
     """Applies a stage's ``retry=`` and ``on_error=`` to one failed attempt after another.
 
     Args:
-        name: The stage's name.
-        path: Its place in the definition.
-        retry: When to try again.
-        on_error: What to do when it was the last try.
+        stage: Whose policies they are.
         counters: Where to count it.
         dead_letters: The edge to the dead-letter sink, where there is one.
     """
 
     def __init__(
         self,
-        name: str,
-        path: str,
-        retry: Retry | None,
-        on_error: Any,
+        stage: Stage[Any, Any],
         counters: Counters,
         dead_letters: Sender[DeadLetter] | None = None,
     ) -> None:
-        self._name = name
-        self._path = path
-        self._retry = retry
-        self._on_error = on_error
+        self._name = stage.title
+        self._path = stage.path
+        self._has_items = stage.role != "source"
+        self._retry = stage.retry
+        self._on_error = stage.on_error
         self._counters = counters
         self._dead_letters = dead_letters
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
@@ -100,7 +97,7 @@ class Supervisor:
     def annotate(self, error: BaseException, item: Any, attempt: int) -> None:
         """Say on the exception where it was raised and with what."""
         of = "" if self.attempts == 1 else f", attempt {attempt} of {self.attempts or 'any number'}"
-        self.annotate_stage(error, f"{of}, item: {describe_item(item)}")
+        self.annotate_stage(error, f"{of}, item: {describe_item(item)}" if self._has_items else of)
 
     def annotate_stage(self, error: BaseException, more: str = "") -> None:
         """Say on the exception in which stage it was raised."""

@@ -66,7 +66,7 @@ class Work:
         self.dead_letters = dead_letters
         self.counters = Counters()
         self.supervisor = Supervisor(
-            stage.title, stage.path, stage.retry, stage.on_error, self.counters, dead_letters
+            stage, self.counters, dead_letters
         )
         self.draining = False
         self.reading = False
@@ -111,6 +111,7 @@ class Work:
                 except EndOfChannel:
                     return
                 await self._whole(call, item)
+                del item  # Else it lives until the next one comes.
 
     async def _in_order(self) -> None:
         """Results leave in the order of their items."""
@@ -123,6 +124,7 @@ class Work:
                     return
                 ticket = self._order.draw()
                 await self._order.finish(ticket, await self._made(call, item))
+                del item
 
     async def _in_turn(self) -> None:
         """What a generator makes leaves in the order of the items: up to its first it may run ahead."""
@@ -135,6 +137,7 @@ class Work:
                     return
                 ticket = self._order.draw()
                 await self._expand(call, item, lambda: self._order.turn(ticket))  # noqa: B023 - awaited within the pass
+                del item
                 await self._order.turn(ticket)
                 self._order.leave()
 
@@ -150,6 +153,7 @@ class Work:
                     self._keyed.unreserve()
                     return
                 await self._keyed_item(call, item)
+                del item
 
     async def _keyed_item(self, call: Call, item: Any) -> None:
         try:
@@ -174,7 +178,10 @@ class Work:
         """The first step: pull while there is room."""
         async with self.calls.worker() as call:
             if not self._many:
-                await self._whole(call, None)
+                self.reading = True
+                made = await self._made(call, None)
+                self.reading = False
+                await self._emit(made)
                 return
             async with call.each(None) as items:
                 try:
@@ -200,6 +207,7 @@ class Work:
             if self._limiter is not None:
                 await self._limiter.wait()
             await self._send(item)
+            del item
             self.counters.settled += 1
             if turn.due():
                 await asyncio.sleep(0)
@@ -243,9 +251,15 @@ class Work:
         if made is not _NOTHING:
             if self._operator is not None:
                 await self.outlet.deliver(made)
-            elif made is not None or self.outlet.keeps_none:
-                await self.outlet.send(made)
-            self.counters.sent += 1
+                empty = not made
+            else:
+                empty = made is None and not self.outlet.keeps_none
+                if not empty:
+                    await self.outlet.send(made)
+            if empty:
+                self.counters.filtered += 1
+            else:
+                self.counters.sent += 1
         self.counters.settled += 1
 
     async def _send(self, item: Any) -> None:
@@ -291,6 +305,7 @@ class Work:
                 if turn is not None:
                     await turn()
                 await self._send(made)
+                del made
                 sent += 1
         finally:
             try:

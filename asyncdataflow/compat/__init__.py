@@ -26,13 +26,16 @@ Deliberately not kept:
 
 * The results of a group are not printed to stdout.
 * What still runs when a call ends, because a function beside it failed, is cancelled and
-  awaited, not left behind unwatched. A function in a thread runs to its end, as before.
+  awaited, not left behind unwatched. A function in a thread runs to its end, as before, but
+  the call waits for it, at most as long as any run does.
 * Two calls at once with ``args_visibility='Initial'`` do not see each other's arguments.
 * Arguments may be called ``self`` and ``dataflow``.
 * A plain function that raises ``StopIteration`` is a ``RuntimeError``, not a hang.
 * Plain functions run in threads of their own, never in the loop's default executor, and
   coroutine functions in tasks of their own: a context variable that one sets is not
-  seen by the next, nor by the caller.
+  seen by the next, nor by the caller. Each call is a run, which costs more than a bare ``await``.
+* An exception has a note that names the function.
+* What nests deeper than this runtime's notation goes (100 levels) is its ``DefinitionError``.
 * The attributes ``executor`` and ``inspector``; ``dataflow`` may be read, not exchanged.
 """
 

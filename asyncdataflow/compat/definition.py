@@ -102,7 +102,7 @@ def sequence(dataflow: tuple[Any, ...], cumulative: bool) -> list[Any]:
     for element in dataflow:
         if isinstance(element, tuple):
             branches = (_end(_ENTERED), _members(element, itertools.count(_FIRST), cumulative))
-            steps += [_copied, branches, through(_collector(element, cumulative))]
+            steps += [_copied, branches, through(_collector(cumulative))]
         else:
             steps.append(_adapter(element, _step(element, cumulative)))
     return steps
@@ -116,7 +116,8 @@ def _members(members: tuple[Any, ...], places: Iterator[int], cumulative: bool) 
         return [_copied, *sequence(members[0], cumulative), *_members(members[1:], places, cumulative)]
     functions = list(itertools.takewhile(lambda member: not isinstance(member, tuple), members))
     adapters = [
-        _adapter(function, _placed(place)) for function, place in zip(functions, places, strict=False)
+        _adapter(function, _placed(function, place))
+        for function, place in zip(functions, places, strict=False)
     ]
     return [(*adapters, _members(members[len(functions) :], places, cumulative))]
 
@@ -174,9 +175,15 @@ def _step(function: Callable[..., Any], cumulative: bool) -> _Finish:
     return finish
 
 
-def _placed(place: int) -> _Finish:
-    """Of a group: whoever collects decides."""
-    return lambda passing, outcome: (place, outcome)
+def _placed(function: Callable[..., Any], place: int) -> _Finish:
+    """Of a group: whoever collects decides, and would be named for what failed here."""
+
+    def finish(passing: Passing, outcome: _Outcome | None) -> tuple[int, _Outcome | None]:
+        if outcome is not None and outcome.error is not None:
+            outcome.error.add_note(f"in stage {callable_name(function)}, of a group")
+        return place, outcome
+
+    return finish
 
 
 def _end(place: int) -> Callable[[Passing], Any]:
@@ -191,11 +198,7 @@ async def _copied(passing: Passing) -> Passing:
     return Passing(dict(**passing.arguments), passing.initial)
 
 
-def _collector(
-    members: tuple[Any, ...], cumulative: bool
-) -> Callable[[AsyncIterator[Any]], AsyncIterator[Passing]]:
-    end = _FIRST + sum(not isinstance(member, tuple) for member in members)
-
+def _collector(cumulative: bool) -> Callable[[AsyncIterator[Any]], AsyncIterator[Passing]]:
     async def collected(arrivals: AsyncIterator[tuple[int, Any]]) -> AsyncIterator[Passing]:
         arrived: dict[int, Any] = {}
         merged: dict[Any, Any] | None = None
@@ -207,8 +210,6 @@ def _collector(
                     merged = {} if merged is None else merged
                     _merge(merged, arrived[due].value())
                 due += 1
-        if due < end:
-            return  # a nested tuple has failed; its own error ends the run
         passing = arrived[_LAST]
         arguments = dict(passing.arguments) if merged is None else merged
         _merge(arguments, passing.initial)

@@ -97,6 +97,7 @@ class Scan(StreamOperator):
             except EndOfChannel:
                 return
             state = item if state is _UNSET else await apply(state, item)
+            del item  # Else it lives until the next one comes.
             await emit(state)
 
 

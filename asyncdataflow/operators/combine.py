@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Unpack
 
@@ -23,12 +25,9 @@ class Merge(StreamOperator):
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Pass every item on."""
         (inlet,) = inlets
-        while True:
-            try:
-                item = await inlet.receive()
-            except EndOfChannel:
-                return
-            await emit(item)
+        with suppress(EndOfChannel):
+            while True:
+                await emit(await inlet.receive())
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,9 @@ class Zip(StreamOperator):
 
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Take one of each until a branch ends."""
+        if self.uneven == "shortest":
+            await self._until_the_first_end(inlets, emit)
+            return
         rounds = 0
         while True:
             row: list[Any] = []
@@ -49,15 +51,37 @@ class Zip(StreamOperator):
                 try:
                     row.append(await inlet.receive())
                 except EndOfChannel:
-                    if self.uneven == "shortest":
-                        return
                     ended.append(port)
             if ended:
                 if row:
                     raise UnevenZipError(_uneven(rounds, len(inlets), ended, self.names))
                 return
-            await emit(dict(zip(self.names, row, strict=True)) if self.names else tuple(row))
+            await emit(self._as_item(row))
             rounds += 1
+
+    async def _until_the_first_end(self, inlets: Sequence[Inlet], emit: Emit) -> None:
+        """Wait on all at once: the first to end ends it, whatever the others wait for."""
+        with suppress(EndOfChannel):
+            while True:
+                await emit(self._as_item(await _one_of_each(inlets)))
+
+    def _as_item(self, row: list[Any]) -> Any:
+        return dict(zip(self.names, row, strict=True)) if self.names else tuple(row)
+
+
+async def _one_of_each(inlets: Sequence[Inlet]) -> list[Any]:
+    """An item of every inlet; raises ``EndOfChannel`` as soon as one has ended."""
+    pulls = [asyncio.ensure_future(inlet.receive()) for inlet in inlets]
+    try:
+        await asyncio.wait(pulls, return_when=asyncio.FIRST_EXCEPTION)
+        for pull in pulls:
+            if pull.done():
+                pull.result()
+        return [pull.result() for pull in pulls]
+    finally:
+        for pull in pulls:
+            pull.cancel()
+        await asyncio.gather(*pulls, return_exceptions=True)
 
 
 def _uneven(rounds: int, branches: int, ended: list[int], names: tuple[str, ...] | None) -> str:
@@ -84,10 +108,9 @@ class CombineLatest(StreamOperator):
         latest: dict[int, Any] = {}
         while True:
             try:
-                port, item = await inlet.receive()
+                port, latest[port] = await inlet.receive()
             except EndOfChannel:
                 return
-            latest[port] = item
             if len(latest) == self.ports:
                 row = tuple(latest[each] for each in range(self.ports))
                 await emit(dict(zip(self.names, row, strict=True)) if self.names else row)
@@ -102,12 +125,9 @@ class Concat(StreamOperator):
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Empty one branch after another."""
         for inlet in inlets:
-            while True:
-                try:
-                    item = await inlet.receive()
-                except EndOfChannel:
-                    break
-                await emit(item)
+            with suppress(EndOfChannel):
+                while True:
+                    await emit(await inlet.receive())
 
 
 def merge(**options: Unpack[StageOptions]) -> Stage[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -35,12 +36,9 @@ class Take(StreamOperator):
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Stop right behind the last one, without waiting for another."""
         (inlet,) = inlets
-        for _ in range(self.count):
-            try:
-                item = await inlet.receive()
-            except EndOfChannel:
-                return
-            await emit(item)
+        with suppress(EndOfChannel):
+            for _ in range(self.count):
+                await emit(await inlet.receive())
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Until(StreamOperator):
             last = await apply(item)
             if not last or self.inclusive:
                 await emit(item)
+            del item  # Else it lives until the next one comes.
             if last:
                 return
 

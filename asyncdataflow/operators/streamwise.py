@@ -33,6 +33,7 @@ class Through(StreamOperator):
             async with opened(made) as stream:
                 async for item in stream:
                     await emit(item)
+                    del item
 
 
 async def _items(inlet: Inlet) -> AsyncGenerator[Any, None]:
@@ -42,6 +43,7 @@ async def _items(inlet: Inlet) -> AsyncGenerator[Any, None]:
         except EndOfChannel:
             return
         yield item
+        del item  # Else it lives until the next one comes.
 
 
 def opened(stream: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:

@@ -40,7 +40,7 @@ def answer(api: Any, question: dict[str, Any], run: Callable[..., Any] = asyncio
         try:
             result = ask(api, question, journal)
             said = {"result": _text(run(result) if inspect.iscoroutine(result) else result)}
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what is raised is the answer
             said = {"error": _described(error)}
     return {**said, "journal": [[name, _text(arguments)] for name, arguments in journal]}
 

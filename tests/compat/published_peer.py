@@ -12,9 +12,10 @@ import logging
 import sys
 from types import SimpleNamespace
 
-import asyncdataflow
 import asyncdataflow.exceptions
 from described_functions import answer  # the script's own folder is on the path
+
+import asyncdataflow
 
 
 def main() -> None:

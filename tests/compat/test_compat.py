@@ -257,6 +257,9 @@ async def test_a_user_sees_the_exception_itself():
         with pytest.raises(ValueError, match="mine") as caught:
             await DataFlow(definition)(a=1)
         assert caught.value is failure
+        (note,) = failure.__notes__  # of nothing else that failed
+        assert "in stage fails" in note
+        failure.__notes__.clear()
 
 
 async def test_what_is_mapped_is_passed_over_by_a_flow_and_maps_when_called():
@@ -285,7 +288,7 @@ async def test_what_is_dispatched_is_the_registered_function_itself():
 
 def test_an_exception_says_what_it_says_in_message_too():
     with pytest.raises(compat.DataFlowNotCallableError) as caught:
-        DataFlow((foo, None))  # type: ignore[arg-type]
+        DataFlow((foo, None))
     assert caught.value.message == str(caught.value) == caught.value.args[0]
     assert isinstance(caught.value, compat.DataFlowDefinitionError)
 

@@ -121,6 +121,35 @@ def test_generated_definitions_do_the_same(
     _same(published, question, runner)
 
 
+_open_dict = {"fields": [["b", 2]], "defaults": True}
+_number_key = {"fields": [[7, "a"]]}
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+@pytest.mark.parametrize(
+    ("does", "behind"),
+    [
+        (_open_dict, "c"),  # a function behind a defaultdict in a sequence has every argument
+        (_open_dict, ["c"]),  # and one in a group or nested tuple has not
+        (_open_dict, [["c"]]),
+        (_number_key, ["b"]),  # entering a tuple spreads the dict as keywords
+        (_number_key, [["b"]]),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_enters_a_tuple_is_the_same(
+    published: Published, kind: str, does: dict[str, Any], behind: Any, nested: bool
+):
+    def built(described: Any) -> Any:
+        if isinstance(described, list):
+            return [built(each) for each in described]
+        return _function(kind, described, {"fields": [["seen", described]]})
+
+    first = _function(kind, "a", does)
+    definition = [[[first], built(behind)]] if nested else [first, built(behind)]
+    _same(published, {"ask": "flow", "definition": definition, "calls": [{"a": 1}]})
+
+
 _not_functions = st.sampled_from([None, 5, "text", {}, {"a": 1}, True]).map(lambda value: {"other": value})
 _unusual = st.sampled_from(
     [

@@ -1,0 +1,655 @@
+"""Execution: drain, stop, the deadline, clean-up and the figures (invariants 25, 26, 27, 71)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import threading
+
+import pytest
+
+from asyncdataflow import DataFlow, batch, dead_letter, filter_, stage, take
+from asyncdataflow.errors import ShutdownTimeoutError
+from tests.virtual_clock import run_virtual
+
+DEADLINE = 20.0
+"""Seconds until a handshake with a thread counts as failed; never waited for in full."""
+
+
+async def numbers(limit=5):
+    for number in range(limit):
+        yield number
+
+
+async def double(item):
+    return item * 2
+
+
+async def turns(count=50):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def now():
+    return asyncio.get_running_loop().time()
+
+
+async def collected(run):
+    return [each async for each in run]
+
+
+class Ticking:
+    """A source of one item a second, which knows when and how it was closed."""
+
+    def __init__(self, limit=None):
+        self.limit = limit
+        self.made = []
+        self.closed_at = None
+
+    async def __call__(self):
+        try:
+            for number in itertools.count() if self.limit is None else range(self.limit):
+                await asyncio.sleep(1)
+                self.made.append(number)
+                yield number
+        finally:
+            self.closed_at = now()
+
+
+class TestDrain:
+    def test_a_generator_ends_at_its_next_yield_that_item_included(self):
+        source = Ticking()
+
+        async def main():
+            async with DataFlow((source, double)).stream() as run:
+                assert await anext(run) == 0
+                await asyncio.sleep(0.5)
+                run.drain()
+                rest = await collected(run)
+                return rest, now()
+
+        rest, ended = run_virtual(main())
+        assert rest == [2]
+        assert source.made == [0, 1]
+        assert ended == source.closed_at == 2.0
+
+    def test_a_generator_is_ended_at_its_await_after_one_second(self):
+        async def silent():
+            try:
+                yield 0
+                await asyncio.Event().wait()
+            finally:
+                closed.append(now())
+
+        closed = []
+
+        async def main():
+            async with DataFlow((silent, double)).stream() as run:
+                first = await anext(run)
+                await asyncio.sleep(10)
+                run.drain()
+                return first, await collected(run), run.state, now()
+
+        assert run_virtual(main()) == (0, [], "ended", 11.0)
+        assert closed == [11.0]
+
+    def test_an_item_that_comes_within_the_second_is_the_last(self):
+        async def slow():
+            yield 0
+            for number in itertools.count(1):
+                await asyncio.sleep(0.9)
+                yield number
+
+        async def main():
+            async with DataFlow((slow, double)).stream() as run:
+                await anext(run)
+                run.drain()
+                return await collected(run)
+
+        assert run_virtual(main()) == [2]
+
+    def test_what_a_source_does_in_its_finally_has_time(self):
+        async def silent():
+            try:
+                await asyncio.Event().wait()
+                yield
+            finally:
+                await asyncio.sleep(20)
+                closed.append(now())
+
+        closed = []
+
+        async def main():
+            async with DataFlow((silent, double)).stream() as run:
+                await turns()
+                run.drain(timeout=30)
+                return await collected(run)
+
+        assert run_virtual(main()) == []
+        assert closed == [21.0]
+
+    def test_everything_in_flight_settles_and_partial_batches_are_sent(self):
+        source = Ticking()
+
+        async def slow(item):
+            await asyncio.sleep(7)
+            return item
+
+        async def main():
+            flow = DataFlow((source, stage(slow, concurrency=4), batch(100)))
+            async with flow.stream() as run:
+                await asyncio.sleep(5.5)
+                run.drain()
+                return await collected(run)
+
+        assert run_virtual(main()) == [source.made]
+        assert len(source.made) == 6
+
+    def test_every_source_is_stopped_and_every_item_that_was_made_arrives(self):
+        sources = [Ticking(), Ticking(), Ticking()]
+
+        async def main():
+            async with DataFlow((tuple(sources), double, filter_(lambda _: True))).stream(buffer=1) as run:
+                await asyncio.sleep(3.5)
+                run.drain()
+                return await collected(run)
+
+        assert sorted(run_virtual(main())) == sorted(2 * n for each in sources for n in each.made)
+
+    def test_wait_is_how_a_service_drains(self):
+        written = []
+
+        async def write(item):
+            written.append(item)
+
+        source = Ticking()
+
+        async def main():
+            async with DataFlow((source, write)).stream() as run:
+                await asyncio.sleep(3.5)
+                run.drain()
+                await run.wait()
+                return now()
+
+        assert run_virtual(main()) == 4.0
+        assert written == source.made == [0, 1, 2, 3]
+
+    def test_it_may_be_asked_for_twice(self):
+        source = Ticking()
+
+        async def main():
+            async with DataFlow((source, double)).stream() as run:
+                await anext(run)
+                await asyncio.sleep(0.5)
+                run.drain()
+                run.drain(timeout=0.001)
+                return await collected(run)
+
+        assert run_virtual(main()) == [2]
+
+    def test_in_the_tick_of_the_start_it_starts_nothing_for_long(self):
+        async def main():
+            async with DataFlow((Ticking(), double)).stream() as run:
+                run.drain()
+                return await collected(run), now()
+
+        results, ended = run_virtual(main())
+        assert results in ([], [0])
+        assert ended <= 1.0
+
+    def test_past_its_deadline_it_says_what_is_unsettled(self):
+        async def stuck(item):
+            await asyncio.Event().wait()
+
+        async def main():
+            flow = DataFlow((numbers, double, stage(stuck, concurrency=2)))
+            async with flow.stream() as run:
+                await turns()
+                run.drain(timeout=3)
+                with pytest.raises(ShutdownTimeoutError) as caught:
+                    await collected(run)
+                return str(caught.value), now(), run.state
+
+        told, ended, state = run_virtual(main())
+        assert "2 in stuck" in told
+        assert "3 queued" in told
+        assert ended == 3.0
+        assert state == "failed"
+
+    async def test_a_generator_in_a_thread_ends_at_its_next_yield_and_nothing_made_is_lost(self):
+        at_rest, go_on = threading.Event(), threading.Event()
+        made = []
+
+        def source():
+            for number in itertools.count():
+                made.append(number)
+                yield number
+                if number == 2:
+                    at_rest.set()
+                    go_on.wait(DEADLINE)
+
+        async with DataFlow((source, double)).stream() as run:
+            first = await anext(run)
+            assert await asyncio.to_thread(at_rest.wait, DEADLINE)
+            run.drain()
+            go_on.set()
+            assert [first, *await collected(run)] == [2 * n for n in made]
+
+    async def test_what_a_thread_made_ahead_is_not_lost(self):
+        """It runs ahead by what finds room; the drain comes while that is on its way."""
+        made = []
+
+        def source():
+            for number in itertools.count():
+                made.append(number)
+                yield number
+
+        results = []
+        async with DataFlow((source, stage(double, buffer=64))).stream(buffer=4) as run:
+            async for result in run:
+                results.append(result)
+                if len(results) == 40:
+                    run.drain()
+        assert results == [2 * n for n in made]
+
+
+class TestStop:
+    def test_it_cancels_at_the_await(self):
+        ended = []
+
+        async def patient(item):
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                ended.append(now())
+
+        async def main():
+            async with DataFlow((numbers, patient)).stream() as run:
+                await asyncio.sleep(1)
+                run.stop()
+                assert await collected(run) == []
+                await run.wait()
+
+        run_virtual(main())
+        assert ended == [1.0]
+
+    @pytest.mark.parametrize("grace", [0.5, 5.0])
+    def test_a_stage_that_swallows_its_cancellation_cannot_hang_it(self, grace, caplog):
+        """Invariant 25: named, with its stack, and left behind."""
+        release = None
+
+        async def stubborn(item):
+            while not release.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.shield(release)
+
+        async def main():
+            nonlocal release
+            release = asyncio.get_running_loop().create_future()
+            run = DataFlow((numbers, stubborn)).stream()
+            async with run:
+                await asyncio.sleep(1)
+                run.stop(timeout=grace)
+                with pytest.raises(ShutdownTimeoutError) as caught:
+                    await collected(run)
+                ended = now()
+            release.set_result(None)
+            await turns()
+            return str(caught.value), ended, run.state
+
+        with caplog.at_level(logging.ERROR, "asyncdataflow"):
+            told, ended, state = run_virtual(main())
+        assert ended == pytest.approx(1.0 + grace, rel=0.05)
+        assert "stubborn (definition[1])" in told
+        assert "in stubborn" in told, "the stack"
+        assert "test_execution.py" in told
+        assert "stubborn (definition[1])" in caplog.text
+        assert state == "failed"
+
+    @pytest.mark.parametrize("swallowed", [1, 2, 3])
+    def test_one_that_swallows_a_few_is_cancelled_again(self, swallowed):
+        async def hard_of_hearing(item):
+            for _ in range(swallowed):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+            await asyncio.Event().wait()
+
+        async def main():
+            async with DataFlow((numbers, hard_of_hearing)).stream() as run:
+                await asyncio.sleep(1)
+                run.stop()
+                assert await collected(run) == []
+                return run.state
+
+        assert run_virtual(main()) == "ended"
+
+    @pytest.mark.leaks("log", reason="the loop's end is where the thread is left")
+    async def test_a_thread_that_does_not_end_is_named_with_its_stack(self):
+        begun, release = threading.Event(), threading.Event()
+
+        def stuck(item):
+            begun.set()
+            release.wait(DEADLINE)
+
+        run = DataFlow((numbers, stuck)).stream()
+        with pytest.raises(ShutdownTimeoutError) as caught:
+            async with run:
+                assert await asyncio.to_thread(begun.wait, DEADLINE)
+                run.stop(timeout=0.05)
+        release.set()
+        assert "thread stuck-0" in str(caught.value)
+        assert "release.wait(DEADLINE)" in str(caught.value)
+
+    async def test_the_call_that_a_thread_is_in_may_end_within_the_grace(self):
+        begun, release = threading.Event(), threading.Event()
+        done = []
+
+        def slow(item):
+            begun.set()
+            release.wait(DEADLINE)
+            done.append(item)
+
+        async with DataFlow((numbers, slow)).stream() as run:
+            assert await asyncio.to_thread(begun.wait, DEADLINE)
+            run.stop()
+            await turns()
+            assert not done
+            release.set()
+        assert done == [0]
+
+
+def left(run):
+    return run.__aexit__(None, None, None)
+
+
+async def cut_by_drain(run):
+    run.drain()
+    await asyncio.sleep(1.5)
+    await left(run)
+
+
+async def stopped(run):
+    run.stop()
+    await left(run)
+
+
+async def stopped_from_many_sides(run):
+    run.drain()
+    run.stop()
+    await asyncio.gather(run.aclose(), left(run), run.aclose())
+
+
+class TestCleanUp:
+    """Invariant 26: awaits in the ``finally`` of user code are not cut short, and are bounded."""
+
+    @pytest.mark.parametrize("leave", [left, cut_by_drain, stopped, stopped_from_many_sides])
+    def test_awaits_in_a_finally_have_time(self, leave):
+        finished = []
+
+        async def source():
+            try:
+                yield 0
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(2)
+                finished.append("source")
+
+        async def many(item):
+            try:
+                yield item
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(2)
+                finished.append("many")
+
+        async def last(item):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(2)
+                finished.append("last")
+
+        async def main():
+            run = DataFlow((source, many, last)).stream()
+            await run.__aenter__()
+            await asyncio.sleep(1)
+            with contextlib.suppress(ShutdownTimeoutError):
+                await leave(run)
+
+        run_virtual(main())
+        assert sorted(finished) == ["last", "many", "source"]
+
+    def test_a_source_that_is_no_longer_wanted_is_not_disturbed_by_the_end(self):
+        finished = []
+
+        async def source():
+            try:
+                for number in itertools.count():
+                    yield number
+            finally:
+                await asyncio.sleep(2)
+                finished.append(now())
+
+        async def main():
+            async with DataFlow((source, take(1), double)).stream() as run:
+                await anext(run)
+                await asyncio.sleep(1)
+
+        run_virtual(main())
+        assert finished == [2.0]
+
+    def test_one_that_takes_too_long_is_ended_and_named(self):
+        async def endless(item):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                while True:
+                    await asyncio.sleep(1)
+
+        async def main():
+            run = DataFlow((numbers, endless)).stream()
+            async with run:
+                await asyncio.sleep(1)
+            return run.state, now()
+
+        state, ended = run_virtual(main())
+        assert state == "ended"
+        assert ended <= 6.1
+
+    def test_an_error_of_the_clean_up_is_not_tried_again_or_skipped(self):
+        """A cancelled stage that raises in its ``finally`` has ended: its policies are for items."""
+        calls = []
+
+        async def breaks(item):
+            calls.append(item)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise LookupError("on the way out")
+
+        async def main(**options):
+            calls.clear()
+            run = DataFlow((numbers, stage(breaks, **options))).stream()
+            with contextlib.suppress(LookupError):
+                async with run:
+                    await asyncio.sleep(1)
+            assert calls == [0]
+            assert [repr(each) for each in run.failures] == ["LookupError('on the way out')"]
+            return now()
+
+        for options in ({}, {"retry": 5}, {"on_error": "skip"}, {"on_error": dead_letter(calls.append)}):
+            assert run_virtual(main(**options)) == 1.0, options
+
+
+class TestTheOrderOfTheEnd:
+    """Invariant 27."""
+
+    def test_a_drain_ends_stages_from_source_to_sink(self):
+        ended = []
+
+        def part(name):
+            async def work(items):
+                try:
+                    async for item in items:
+                        yield item
+                finally:
+                    ended.append(name)
+
+            return work
+
+        from asyncdataflow import through
+
+        async def main():
+            flow = DataFlow((Ticking(), *(through(part(name), name=name) for name in "abc")))
+            async with flow.stream() as run:
+                await anext(run)
+                run.drain()
+                await collected(run)
+
+        run_virtual(main())
+        assert ended == ["a", "b", "c"]
+
+    def test_a_stop_never_shows_a_stage_an_end_of_input_that_is_none(self):
+        """It would flush a partial batch, or commit half of a file."""
+        seen = []
+
+        def part(name):
+            async def work(items):
+                async for item in items:
+                    yield item
+                seen.append(name)
+
+            return work
+
+        from asyncdataflow import through
+
+        async def main():
+            for ticks in range(30):
+                flow = DataFlow((numbers_for_ever, *(through(part(name), name=name) for name in "abc")))
+                async with flow.stream(buffer=2):
+                    await turns(ticks)
+
+        run_virtual(main())
+        assert not seen
+
+
+async def numbers_for_ever():
+    for number in itertools.count():
+        yield number
+
+
+class TestFigures:
+    """Invariant 71: what went in came out, was dropped, failed, or is in flight, at any time."""
+
+    @staticmethod
+    def check(stats, chain):
+        for name in chain:
+            each = stats.stages[name]
+            accounted = each.sent + each.skipped + each.dead_lettered + each.failed + each.in_flight
+            assert each.received == accounted, (name, each)
+            assert 0 <= each.queued <= each.capacity or not each.capacity
+        for before, after in itertools.pairwise(chain):
+            sent, into = stats.stages[before].sent, stats.stages[after]
+            gone_in = into.received + into.queued + into.dropped
+            # Between two figures: an item that its sender has appended and not yet counted.
+            assert sent <= gone_in <= sent + stats.stages[before].in_flight, (before, after, stats)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"concurrency": 4},
+            {"concurrency": 4, "ordered": False},
+            {"concurrency": 3, "key": lambda n: n % 2},
+            {"on_error": "skip"},
+            {"on_error": "skip", "retry": 2, "concurrency": 3},
+            {"overflow": "drop_oldest", "buffer": 2},
+            {"overflow": "drop_newest", "buffer": 2, "concurrency": 2},
+        ],
+        ids=str,
+    )
+    def test_they_conserve_at_every_step(self, options):
+        async def uneven(item):
+            await asyncio.sleep((item * 7 % 5) / 10)
+            if "on_error" in options and item % 3 == 0:
+                raise LookupError(item)
+            return item
+
+        async def main():
+            flow = DataFlow((stage(numbers, name="source"), stage(uneven, name="uneven", **options), double))
+            samples = 0
+            async with flow.stream({"limit": 60}, buffer=4) as run:
+                consumer = asyncio.create_task(collected(run))
+                while not consumer.done():
+                    self.check(run.stats(), ["source", "uneven", "double"])
+                    samples += 1
+                    await asyncio.sleep(0 if samples % 9 else 0.05)
+                stats = run.stats()
+                self.check(stats, ["source", "uneven", "double"])
+            assert all(not each.in_flight and not each.queued for each in stats.stages.values())
+            assert stats.results == len(consumer.result()) == stats.stages["double"].sent
+            assert stats.stages["source"].sent == 60
+            return samples
+
+        assert run_virtual(main()) > 20
+
+    async def test_dead_letters_and_retries_are_counted(self):
+        async def odd_fails(item):
+            if item % 2:
+                raise LookupError(item)
+            return item
+
+        letters = []
+        policy = dead_letter(stage(letters.append, executor="inline", name="letters"))
+        run = DataFlow((numbers, stage(odd_fails, on_error=policy, retry=_at_once(3)))).stream()
+        assert await collected(run) == [0, 2, 4]
+        figures = run.stats().stages["odd_fails"]
+        assert (figures.received, figures.sent, figures.dead_lettered) == (5, 3, 2)
+        assert (figures.retried, figures.failed, figures.skipped) == (4, 0, 0)
+        assert [each.item for each in letters] == [1, 3]
+
+    async def test_a_failure_is_counted_where_it_happened(self):
+        async def fails(item):
+            raise LookupError(item)
+
+        run = DataFlow((numbers, double, fails)).stream()
+        with pytest.raises(LookupError):
+            await collected(run)
+        stats = run.stats()
+        assert {name: each.failed for name, each in stats.stages.items()} == {
+            "numbers": 0,
+            "double": 0,
+            "fails": 1,
+        }
+        assert stats.state == "failed"
+
+    def test_they_are_frozen_and_keep_the_definitions_order(self):
+        async def main():
+            async with DataFlow((numbers, (double, take(2)))).stream() as run:
+                await anext(run)
+                return run.stats()
+
+        stats = run_virtual(main())
+        assert list(stats.stages) == ["numbers", "double", "take"]
+        with pytest.raises(AttributeError):
+            stats.results = 5
+        with pytest.raises(TypeError):
+            stats.stages["double"] = None
+
+    def test_elapsed_is_the_loops_time(self):
+        async def main():
+            run = DataFlow((Ticking(), double)).stream()
+            await asyncio.sleep(5)
+            async with run:
+                await asyncio.sleep(2.5)
+                return run.stats().elapsed
+
+        assert run_virtual(main()) == 2.5
+
+
+def _at_once(attempts):
+    from asyncdataflow import Retry
+
+    return Retry(attempts=attempts, backoff=0)
