@@ -37,7 +37,7 @@ check: $(VENV)/.dev  ## Run every gate: lint, format, types, floors
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 .PHONY: bench
 bench: $(VENV)/.test  ## Run the benchmarks

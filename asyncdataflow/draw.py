@@ -27,6 +27,9 @@ def text(graph: Graph) -> str:
     lines: list[str] = []
     drawn: set[str] = set()
     stages = graph.by_name
+    out_of: dict[str, list[Edge]] = {name: [] for name in stages}
+    for edge in graph.edges:
+        out_of[edge.source].append(edge)
     for source in graph.sources:
         # A stack of its own: a chain may be longer than Python's.
         waiting: list[tuple[str, str, str]] = [("", "", named(source))]
@@ -37,7 +40,7 @@ def text(graph: Graph) -> str:
             if again:
                 continue
             drawn.add(name)
-            edges = list(graph.out_of(name))
+            edges = out_of[name]
             for edge in reversed(edges):
                 last = edge is edges[-1]
                 stem = f"{indent}{'└' if last else '├'}─{_printable(_in_line(_label(graph, edge)))}> "

@@ -44,6 +44,10 @@ def judge(stage: Stage[Any, Any], path: str) -> Call:
     if stage.operator is not None and stage.fn is None:
         return Call("operator")
     call = read(stage.fn, where)
+    if stage.per_worker and call.kind in _OBJECTS:
+        raise DefinitionError(
+            f"{where}: per_worker= is passed to a function, and this is {_written(stage, call)}"
+        )
     if stage.many is not None and (call.kind in _OBJECTS or stage.operator is not None):
         raise DefinitionError(f"{where}: many= belongs to functions, and this is {_written(stage, call)}")
     if stage.many is False and call.many:
@@ -77,15 +81,19 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
             f"{where}: an operator needs items to work on; put a source before it, or give the run items="
         )
     if call.kind == "sink":
-        raise DefinitionError(f"{where}: a Sink takes items; put what makes them before it")
+        raise NeedsItemsError(
+            f"{where}: a Sink takes items; put what makes them before it, or give the run items="
+        )
     if is_foreign(underlying(stage.fn)):
         _refuse_needs(call, where)
+    # A function makes sense with these where a run gives it items; an iterable never does.
+    refusal = DefinitionError if call.kind in _OBJECTS else NeedsItemsError
     _refuse(
         stage,
         ("concurrency", "key"),
         where,
         "a source takes no items that could be worked on at once",
-        NeedsItemsError,
+        refusal,
     )
     if call.many:
         _refuse(
@@ -94,7 +102,7 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
             where,
             f"it cannot be taken up again in the middle, and this is {_written(stage, call)}; "
             f"handle the error inside it",
-            NeedsItemsError,
+            refusal,
         )
     return _fitted(stage, dataclasses.replace(call, arguments="params"), "source", path, where)
 
@@ -164,10 +172,8 @@ def _fitted(
     if isinstance(stage.operator, StreamOperator):
         _check_stream_operator(stage, where)
     elif stage.operator is not None and stage.fn is None:
-        _refuse(stage, ("concurrency", "key", "retry", "timeout"), where, "it calls no function")
-    if stage.per_worker and (call.kind in _OBJECTS or call.kind == "operator"):
-        raise DefinitionError(
-            f"{where}: per_worker= is passed to a function, and this is {_written(stage, call)}"
+        _refuse(
+            stage, ("concurrency", "key", "retry", "timeout", "per_worker"), where, "it calls no function"
         )
     _check_makers(stage, where)
     executor = _executor(stage, call, where)
@@ -267,7 +273,8 @@ def _refuse_needs(call: Call, where: str) -> None:
     if needed:
         raise NeedsItemsError(
             f"{where}: a builtin takes no run parameters and is called with nothing, but this one needs "
-            f"{', '.join(each.name for each in needed)}; give the run items=, or wrap it in a function of your own"
+            f"{', '.join(each.name for each in needed)}; give the run items=, or wrap it in a "
+            f"function of your own"
         )
 
 

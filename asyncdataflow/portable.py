@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import pickle
 import sys
 from typing import Any
@@ -13,14 +14,30 @@ from .stage import Stage
 __all__ = ("explain_unportable", "portable")
 
 
+class _FunctionOf:
+    """Pickles a decorated function by way of its stage; unpickled, it is the function itself."""
+
+    def __init__(self, stage: Stage[Any, Any]) -> None:
+        self._stage = stage
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function's own call, so that a partial takes it."""
+        return self._stage.fn(*args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        return (operator.attrgetter("fn"), (self._stage,))
+
+
 def portable(fn: Any) -> Any:
-    """What to pickle so that ``fn`` is had on the other side; there, ``Stage.fn`` of a stage.
+    """What to pickle so that ``fn`` is had on the other side.
 
     ``@stage`` puts a stage under its function's name, so that pickle does not find the
     function there; the stage it does find.
     """
+    if type(fn) is functools.partial:
+        return functools.partial(portable(fn.func), *fn.args, **fn.keywords)
     found = _found_by_name(fn)
-    return found if isinstance(found, Stage) and found.fn is fn else fn
+    return _FunctionOf(found) if isinstance(found, Stage) and found.fn is fn else fn
 
 
 def explain_unportable(fn: Any) -> str:

@@ -55,7 +55,8 @@ class StageStats:
         failed: Items whose error stopped the run.
         retried: Further attempts after a first one.
         in_flight: Items begun and not yet settled here.
-        queued: Items that lie in the edges into the stage.
+        queued: Items that lie in the edges into the stage, or were taken and wait behind others
+            of their key.
         capacity: Items that the edges into the stage can hold.
         dropped: Items that the edges into the stage dropped by their overflow policy.
     """

@@ -32,14 +32,18 @@ both = plain("both", "x, y")
     [
         ((source, target), "", "takes no item by place"),
         ((source, target), "*, item", "takes no item by place"),
-        ((source, target), "x, y, z", "needs 3 arguments (x, y, z) and 2 branches lead into it (source, target)"),
+        (
+            (source, target),
+            "x, y, z",
+            "needs 3 arguments (x, y, z) and 2 branches lead into it (source, target)",
+        ),
         ((source, target, range(2)), "x, y", "needs 2 arguments"),
         ((source, target), "source, other", "only source is a branch"),
         ({"x": source, "y": target, "z": range(2)}, "x, y, other", "only x, y are branches"),
         ({source, target}, "x, y", "the branches of a set have no order"),
         ({source, target}, "source, target, /", "the branches of a set have no order"),
     ],
-)  # fmt: skip
+)
 def test_a_signature_that_cannot_take_the_branches(make, group, parameters, says):
     with pytest.raises(SignatureError) as caught:
         compile_definition((group, make("take_them", parameters)))

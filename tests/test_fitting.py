@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asyncdataflow.abc import Sink, Source
-from asyncdataflow.errors import DefinitionError, SignatureError
+from asyncdataflow.errors import DefinitionError, NeedsItemsError, SignatureError
 from asyncdataflow.notation import compile_definition
 from asyncdataflow.operators import (
     balance,
@@ -64,9 +64,6 @@ class Writing(Sink):
     @asynccontextmanager
     async def open(self):
         yield on_loop
-
-
-# fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -131,7 +128,10 @@ def test_where_a_choice_runs():
     ("definition", "says"),
     [
         # Where it cannot run.
-        ((read, stage(on_loop, executor="thread")), 'leave executor="thread" out, or make it a plain function'),
+        (
+            (read, stage(on_loop, executor="thread")),
+            'leave executor="thread" out, or make it a plain function',
+        ),
         ((read, stage(on_loop, executor="process")), "an async def function runs on the loop"),
         ((read, stage(expand_on_loop, executor="inline")), "an async generator function runs on the loop"),
         ((read, stage(function, executor="loop")), 'write executor="inline"'),
@@ -145,7 +145,10 @@ def test_where_a_choice_runs():
         ((read, stage(functools.partial(plain("f")), executor="process")), "cannot be pickled"),
         ((read, stage(function, executor="process", per_worker={"db": lambda: 1})), "this is a lambda"),
         # Items one by one, where there are none.
-        ((read, batch(2, concurrency=2)), "concurrency= makes no sense here: batch works on the stream as a whole"),
+        (
+            (read, batch(2, concurrency=2)),
+            "concurrency= makes no sense here: batch works on the stream as a whole",
+        ),
         ((read, merge(key=len)), "key= makes no sense"),
         ((read, take(2, retry=3)), "retry= makes no sense"),
         ((read, scan(fold, timeout=1)), "timeout= makes no sense"),
@@ -171,7 +174,7 @@ def test_where_a_choice_runs():
         ((read, stage(function, per_worker={"db": read})), "read is a generator function"),
         ((read, stage(Writing(), per_worker={"db": dict})), "per_worker= is passed to a function"),
     ],
-)  # fmt: skip
+)
 def test_a_step_is_refused(definition, says):
     with pytest.raises(DefinitionError) as caught:
         compile_definition(definition)
@@ -204,6 +207,27 @@ def test_a_source_is_refused(source, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("step", "needs_items"),
+    [
+        (filter_(function), True),
+        (stage(function, concurrency=2), True),
+        (stage(expand, retry=2), True),
+        (len, True),
+        (Writing(), True),
+        (stage(range(3), concurrency=2), False),
+        (stage(Reading(), retry=2), False),
+    ],
+)
+def test_what_only_items_could_mend(step, needs_items):
+    """Such a definition is good for runs with ``items=``."""
+    with pytest.raises(DefinitionError) as caught:
+        compile_definition((step,))
+    assert isinstance(caught.value, NeedsItemsError) is needs_items
+    if needs_items:
+        compile_definition((step,), feed=True)
+
+
 def test_a_function_source_may_be_tried_again():
     get = stage(plain("get", ""), retry=3, timeout=1, on_error="skip")
     assert graph_of((get, function)).stages[0].retry.attempts == 3
@@ -211,7 +235,7 @@ def test_a_function_source_may_be_tried_again():
 
 @pytest.mark.parametrize("builtin", [len, [].append, functools.partial(isinstance)])
 def test_a_builtin_that_needs_something_is_no_source(builtin):
-    with pytest.raises(SignatureError, match="called with nothing"):
+    with pytest.raises(NeedsItemsError, match="called with nothing"):
         compile_definition((builtin, function))
 
 

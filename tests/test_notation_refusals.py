@@ -64,7 +64,11 @@ class Flow(Embedded):
         ((source, (a, {"x": [b, 4]})), "definition[1][1]['x'][1] (int):", "neither callable"),
         ((Reading, a), "definition[0] (Reading):", "write Reading(…)"),
         # Names.
-        ((stage(source, name="x"), stage(a, name="x")), "definition[1] (x):", "given twice, here and at definition[0]"),
+        (
+            (stage(source, name="x"), stage(a, name="x")),
+            "definition[1] (x):",
+            "given twice, here and at definition[0]",
+        ),
         ((source, {a, (b, a)}), "definition[1]:", "two branches of this set are called 'a'"),
         ((source, {a, frozenset({b, c})}), "definition[1]:", "write a dict"),
         ((source, {1: a, 2: b}), "definition[1]:", "named by a word, and this key is 1"),
@@ -114,16 +118,28 @@ class Flow(Embedded):
         ((source, Flow("x |", {"x": a})), "definition[1].definition, character 4:", "the text ends"),
         ((Flow(source, db=1), Flow(a, db=2)), "definition[1]:", "the resource 'db'"),
         # Dead letters.
-        ((source, stage(a, on_error=dead_letter(batch(2)))), "definition[1].on_error (batch):", "a function of one item"),
-        ((source, stage(a, on_error=dead_letter(range(2)))), "definition[1].on_error (range):", "a function of one item"),
-        ((source, stage(a, on_error=dead_letter((a, b)))), "definition[1].on_error (tuple):", "a function of one item"),
+        (
+            (source, stage(a, on_error=dead_letter(batch(2)))),
+            "definition[1].on_error (batch):",
+            "a function of one item",
+        ),
+        (
+            (source, stage(a, on_error=dead_letter(range(2)))),
+            "definition[1].on_error (range):",
+            "a function of one item",
+        ),
+        (
+            (source, stage(a, on_error=dead_letter((a, b)))),
+            "definition[1].on_error (tuple):",
+            "a function of one item",
+        ),
         (
             (source, stage(a, on_error=dead_letter(stage(b, on_error=dead_letter(c))))),
             "definition[1].on_error (b):",
             "give it retry=",
         ),
     ],
-)  # fmt: skip
+)
 def test_refused(definition, where, says):
     with pytest.raises(DefinitionError) as caught:
         compile_definition(definition)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import threading
 from contextlib import asynccontextmanager, contextmanager
 
@@ -111,7 +113,9 @@ def test_they_close_after_the_last_worker_however_the_run_ends(ledger, kind, lea
         return item
 
     async def main():
-        async with DataFlow((endless, slow, in_thread), resources={"db": getattr(ledger, kind)("db")}).stream() as run:
+        async with DataFlow(
+            (endless, slow, in_thread), resources={"db": getattr(ledger, kind)("db")}
+        ).stream() as run:
             async for result in run:
                 if result == 5:
                     if leave == "break":
@@ -151,10 +155,8 @@ def test_a_resource_that_swallows_the_failure_does_not_hide_it(kind):
 
     @contextmanager
     def plain():
-        try:
+        with contextlib.suppress(LookupError):
             yield
-        except LookupError:
-            pass
 
     @asynccontextmanager
     async def asynchronous():
@@ -178,9 +180,7 @@ def test_one_that_fails_to_open_closes_what_is_open_and_starts_no_worker(ledger,
         raise ConnectionError("refused")
         yield
 
-    flow = DataFlow(
-        (numbers, user(ledger)), resources={"first": ledger.plain("a"), "second": locals()[kind]}
-    )
+    flow = DataFlow((numbers, user(ledger)), resources={"first": ledger.plain("a"), "second": locals()[kind]})
     with pytest.raises(ConnectionError, match="refused") as caught:
         flow()
     assert ledger == ["open a", "a saw ConnectionError", "close a"]
@@ -253,7 +253,7 @@ async def _later():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: "value", lambda: _later(), _later], ids=["value", "awaitable", "coroutine function"]
+    "make", [lambda: "value", functools.partial(_later), _later], ids=["value", "partial of a coroutine function", "coroutine function"]
 )
 def test_a_callable_that_makes_no_context_manager_gives_its_value(make):
     async def use(item, *, db):

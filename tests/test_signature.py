@@ -74,9 +74,6 @@ class Counting:
         return async_generator(0)
 
 
-# fmt: skip
-
-
 @pytest.mark.parametrize("kind", ["function", "coroutine", "generator", "async_generator"])
 @pytest.mark.parametrize(
     "form",

@@ -16,9 +16,17 @@ a, b, c, d = (plain(name) for name in "abcd")
 source, target = plain("source", ""), plain("target", "")
 compare = plain("compare", "source, target")
 NAMES = {
-    "a": a, "b": b, "c": c, "d": d, "source": source, "target": target, "compare": compare,
-    "merge": merge, "split": split, "größe": a,
-}  # fmt: skip
+    "a": a,
+    "b": b,
+    "c": c,
+    "d": d,
+    "source": source,
+    "target": target,
+    "compare": compare,
+    "merge": merge,
+    "split": split,
+    "größe": a,
+}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +112,7 @@ def test_paths_count_characters():
         ("source | a.__globals__", 10, "there is no name '__globals__' in a"),
         ("source | (" + "(" * 200, 111, "nest deeper"),
     ],
-)  # fmt: skip
+)
 def test_refused_with_the_character(text, character, says):
     with pytest.raises(DefinitionError) as caught:
         compile_definition(text, NAMES)
@@ -125,7 +133,7 @@ def test_text_needs_names():
 
 def test_an_embedded_text_has_names_of_its_own():
     class Flow(Embedded):
-        definition, names, resources = "x | y", {"x": a, "y": b}, {}  # noqa: RUF012 - of an instance elsewhere
+        definition, names, resources = "x | y", {"x": a, "y": b}, {}
 
     assert graph_of((source, Flow(), c)) == graph_of((source, a, b, c))
     assert graph_of("source | flow | c", NAMES | {"flow": Flow()}) == graph_of((source, a, b, c))

@@ -41,7 +41,7 @@ async def pairs(items):
     [
         ((endless, (batch(1000), a), zip_), "definition[1][0] (batch)"),
         ((endless, (a, batch(1000)), zip_), "definition[1][1] (batch)"),
-        ((endless, (b, ([batch(1000)], a)), zip_), None),
+        ((endless, (b, ((batch(1000),), a)), zip_), "definition[1][1][0][0] (batch)"),
         ((endless, (b, [c, batch(1000), a]), zip_), "definition[1][1][1] (batch)"),
         ((endless, ([batch(30), batch(30)], a), zip_), "definition[1][0][0] (batch)"),
         ((endless, ([filter_(c), batch(1000)], a), zip_), "definition[1][0][1] (batch)"),

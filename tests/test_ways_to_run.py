@@ -307,7 +307,9 @@ class TestIndependentRuns:
 
         assert await DataFlow((numbers, sums)).run({"limit": 4}) == [0, 0, 2, 6]
 
-    @pytest.mark.parametrize("make", [lambda: iter(range(3)), lambda: numbers(3), lambda: (n for n in range(3))])
+    @pytest.mark.parametrize(
+        "make", [lambda: iter(range(3)), lambda: numbers(3), lambda: (n for n in range(3))]
+    )
     def test_an_iterator_as_source_serves_one_run(self, make):
         flow = DataFlow((make(), double))
         assert flow() == [0, 2, 4]

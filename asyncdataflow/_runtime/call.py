@@ -18,6 +18,7 @@ from typing import Any, Final
 from ..errors import ArgumentsError, ResultError, StageTimeoutError
 from ..naming import describe_item
 from ..operators.streamwise import opened
+from ..portable import portable
 from ..stage import Parameter, Stage
 from .child import enter
 from .lane import Lane, LaneIterator, Target
@@ -164,7 +165,9 @@ class Calls:
         @asynccontextmanager
         async def each(item: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
             args, kwargs = ((), {}) if reading else self._arguments(item)
-            iterator: LaneIterator = await lane.iterate(args, kwargs, self._room)
+            # What is handed over is iterated over here, so that nothing must be made ahead of it.
+            room = self._room if self._how.kind != "function" else lambda: 0
+            iterator: LaneIterator = await lane.iterate(args, kwargs, room)
             try:
                 yield iterator if self._how.kind != "function" else _rejoined(iterator)
             finally:
@@ -190,7 +193,12 @@ class Calls:
         stage = self._stage
         try:
             payload = pickle.dumps(
-                (stage.fn, self._kwargs, dict(stage.per_worker)), protocol=pickle.HIGHEST_PROTOCOL
+                (
+                    portable(stage.fn),
+                    self._kwargs,
+                    {name: portable(make) for name, make in stage.per_worker.items()},
+                ),
+                protocol=pickle.HIGHEST_PROTOCOL,
             )
         except Exception as error:
             raise ArgumentsError(

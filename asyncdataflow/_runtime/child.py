@@ -1,4 +1,4 @@
-"""What runs in a worker process: take a call from the pipe, answer, again.
+"""What runs in a worker process: take a request from the pipe, answer, again.
 
 It ignores SIGINT, since Ctrl-C reaches the whole foreground group and the parent decides
 what it means. It ends when the pipe does, and a watcher ends it when the parent was
@@ -8,28 +8,65 @@ killed while a call runs.
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import os
 import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from typing import Any, Final, cast
 
-__all__ = ("BROKEN", "CALL", "CLOSE", "EACH", "END", "ERROR", "ITEM", "NEXT", "READY", "RESULT", "enter", "main")
+from ..errors import ArgumentsError, ResultError
 
-CALL: Final = "call"
-EACH: Final = "each"
-NEXT: Final = "next"
-CLOSE: Final = "close"
-READY: Final = "ready"
-BROKEN: Final = "broken"
-RESULT: Final = "result"
-ITEM: Final = "item"
-END: Final = "end"
-ERROR: Final = "error"
+__all__ = (
+    "CALL",
+    "CLOSE",
+    "EACH",
+    "END",
+    "ERROR",
+    "ITEM",
+    "NEXT",
+    "RESULT",
+    "enter",
+    "kind_of",
+    "main",
+    "packed",
+    "said",
+    "unpacked",
+)
+
+# Requests: a call; an iteration up to its first item; its next item; its end, or that of the process.
+CALL: Final = b"c"
+EACH: Final = b"e"
+NEXT: Final = b"n"
+CLOSE: Final = b"q"
+# Answers: each request has exactly one.
+RESULT: Final = b"r"
+ITEM: Final = b"i"
+END: Final = b"."
+ERROR: Final = b"!"
+
+
+def packed(kind: bytes, value: Any = None) -> bytes:
+    """A message: its kind can be told without unpickling what it carries."""
+    buffer = io.BytesIO()
+    buffer.write(kind)
+    pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
+    return buffer.getvalue()
+
+
+def kind_of(message: bytes) -> bytes:
+    """The kind of a message."""
+    return message[:1]
+
+
+def unpacked(message: bytes) -> Any:
+    """What a message carries."""
+    return pickle.loads(memoryview(message)[1:])  # noqa: S301 - between a parent and its own child, by an inherited pipe
 
 
 def enter(stack: contextlib.ExitStack, made: Any) -> Any:
@@ -39,25 +76,101 @@ def enter(stack: contextlib.ExitStack, made: Any) -> Any:
     return made
 
 
+def said(error: BaseException) -> str:
+    """An exception's type and text on one line."""
+    return f"{type(error).__name__}: {_text(error)}"
+
+
 def main(pipe: Connection, payload: bytes) -> None:
     """The life of a worker process.
 
     Args:
-        pipe: Requests and answers, as pickles.
+        pipe: Requests and answers.
         payload: Pickled ``(function, keyword arguments, per_worker)``.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _end_with_parent()
-    with contextlib.ExitStack() as stack:
+    with contextlib.suppress(_ParentGone):
+        _Worker(pipe).live(payload)
+
+
+class _ParentGone(Exception):  # noqa: N818 - an ending, not an error
+    """The pipe has ended; a class of its own, since a stage's function may raise ``EOFError`` too."""
+
+
+class _Worker:
+    """The child's end of the pipe."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def live(self, payload: bytes) -> None:
+        """Make what the process has of its own, answer requests, clean up."""
         try:
-            function, kwargs, per_worker = pickle.loads(payload)  # noqa: S301 - from our own parent, by an inherited pipe
-            own = {name: enter(stack, make()) for name, make in cast("Mapping[str, Any]", per_worker).items()}
+            with contextlib.ExitStack() as stack:
+                function = _made(stack, payload)
+                self._send(packed(END))
+                while self._served(function):
+                    pass
+        except _ParentGone:
+            raise
         except BaseException as error:  # noqa: BLE001 - told to the parent whatever it is
-            _answer(pipe, BROKEN, *_described(error))
-            return
-        _answer(pipe, READY)
-        with contextlib.suppress(EOFError, ConnectionError, KeyboardInterrupt):
-            _serve(pipe, lambda *a, **k: function(*a, **kwargs, **own, **k))
+            self._send(_failure(error))
+        else:
+            self._send(packed(END))
+
+    def _served(self, function: Callable[..., Any]) -> bool:
+        """Answer one request; false where it is to end. Nothing of an item outlives it."""
+        message = self._receive()
+        kind = kind_of(message)
+        if kind == CLOSE:
+            return False
+        if kind == EACH:
+            self._each(function, message)
+        else:
+            self._call(function, message)
+        return True
+
+    def _call(self, function: Callable[..., Any], message: bytes) -> None:
+        try:
+            args, kwargs = _arguments(message)
+            answer = _result(RESULT, function(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - told to the parent whatever it is
+            answer = _failure(error)
+        self._send(answer)
+
+    def _each(self, function: Callable[..., Any], message: bytes) -> None:
+        """Send one item for each request, so that the parent's pace is the backpressure."""
+        try:
+            args, kwargs = _arguments(message)
+            items = iter(function(*args, **kwargs))
+            try:
+                for item in items:
+                    self._send(_result(ITEM, item))
+                    if kind_of(self._receive()) == CLOSE:
+                        break
+            finally:
+                if isinstance(items, Generator):
+                    items.close()
+            answer = packed(END)
+        except _ParentGone:
+            raise
+        except BaseException as error:  # noqa: BLE001 - told to the parent whatever it is
+            answer = _failure(error)
+        self._send(answer)
+
+    def _receive(self) -> bytes:
+        try:
+            return self._pipe.recv_bytes()
+        except (EOFError, OSError):
+            raise _ParentGone from None
+
+    def _send(self, message: bytes) -> None:
+        try:
+            self._pipe.send_bytes(message)
+        except OSError:
+            raise _ParentGone from None
 
 
 def _end_with_parent() -> None:
@@ -72,59 +185,50 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent watcher", daemon=True).start()
 
 
-def _serve(pipe: Connection, function: Callable[..., Any]) -> None:
-    while True:
-        request = pipe.recv_bytes()
-        try:
-            kind, args, kwargs = pickle.loads(request)  # noqa: S301 - from our own parent, by an inherited pipe
-            if kind == CLOSE:
-                return
-            if kind == EACH:
-                _each(pipe, function, args, kwargs)
-            else:
-                _answer(pipe, RESULT, function(*args, **kwargs))
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise
-        except BaseException as error:  # noqa: BLE001 - told to the parent whatever it is
-            _answer(pipe, ERROR, *_described(error))
+def _made(stack: contextlib.ExitStack, payload: bytes) -> Callable[..., Any]:
+    """The function, with what it gets by name."""
+    function, kwargs, per_worker = pickle.loads(payload)  # noqa: S301 - from our own parent, by an inherited pipe
+    own = {name: enter(stack, make()) for name, make in cast("Mapping[str, Any]", per_worker).items()}
+    return functools.partial(function, **kwargs, **own)
 
 
-def _each(pipe: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    """Send one item for each ``NEXT``, so that the parent's pace is the backpressure."""
-    items = iter(function(*args, **kwargs))
+def _arguments(message: bytes) -> Any:
     try:
-        while pickle.loads(pipe.recv_bytes())[0] == NEXT:  # noqa: S301 - from our own parent, by an inherited pipe
-            try:
-                item = next(items)
-            except StopIteration:
-                break
-            _answer(pipe, ITEM, item)
-    finally:
-        close = getattr(items, "close", None)
-        if callable(close):
-            close()
-    _answer(pipe, END)
+        return unpacked(message)
+    except Exception as error:
+        raise ArgumentsError(f"the item cannot be unpickled in the worker process ({said(error)})") from error
 
 
-def _answer(pipe: Connection, *message: Any) -> None:
-    pipe.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+def _result(kind: bytes, value: Any) -> bytes:
+    try:
+        return packed(kind, value)
+    except Exception as error:
+        if isinstance(value, Generator):
+            value.close()
+            raise ResultError(
+                "the stage returned a generator object; write stage(f, many=True) to send its items"
+            ) from None
+        raise ResultError(f"the result cannot be sent from the worker process ({said(error)})") from error
 
 
-def _described(error: BaseException) -> tuple[bytes | None, str, str, str]:
+def _failure(error: BaseException) -> bytes:
     """An error as ``(pickle or None, type name, text, traceback)``.
 
     The pickle is sent only if it can be loaded again: an exception class with two
     arguments often cannot, and would break a whole ``ProcessPoolExecutor``.
     """
-    text = "".join(traceback.format_exception(error))
+    trace = error.__traceback__
+    text = "".join(traceback.format_exception(type(error), error, trace and (trace.tb_next or trace)))
+    pickled: bytes | None = None
+    with contextlib.suppress(Exception):
+        made = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
+        if type(pickle.loads(made)) is type(error):  # noqa: S301 - what was dumped the line before
+            pickled = made
+    return packed(ERROR, (pickled, type(error).__qualname__, _text(error), text))
+
+
+def _text(error: BaseException) -> str:
     try:
-        pickled = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
-        if type(pickle.loads(pickled)) is not type(error):  # noqa: S301 - what was dumped the line before
-            pickled = None
-    except Exception:  # noqa: BLE001 - a hostile __reduce__ may raise anything; text is enough then
-        pickled = None
-    try:
-        described = str(error)
-    except Exception:  # noqa: BLE001 - as above, for __str__
-        described = "(its text cannot be had)"
-    return pickled, type(error).__qualname__, described, text
+        return str(error)
+    except Exception:  # noqa: BLE001 - a __str__ may raise anything
+        return "(its text cannot be had)"

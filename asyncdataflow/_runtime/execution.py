@@ -96,7 +96,7 @@ class Execution:
             return
         self.state = "draining"
         for work in self._sources():
-            work.draining = True
+            work.drain()
         self._timers.append(self._loop.call_later(_PATIENCE_WITH_SOURCES, self._cut_sources))
         self._timers.append(self._loop.call_later(timeout, self._drain_expired, timeout))
 
@@ -191,7 +191,8 @@ class Execution:
         for channel, behind in senders.items():
             channel.on_abandoned = lambda behind=behind: self._demand_gone(behind)
         for work in self.works:
-            work.draining = self.state == "draining" and work.stage.role == "source"
+            if self.state == "draining" and work.stage.role == "source":
+                work.drain()
             for loop in work.loops():
                 work.alive += 1
                 task = self._loop.create_task(self._guard(work, loop), name=f"{self.name}: {work.stage.title}")
@@ -242,7 +243,8 @@ class Execution:
         for task in tasks:
             if task not in self._cancelled:
                 self._cancelled.add(task)
-                task.cancel()
+                if not task.cancelling():  # Not by asyncio.run either, on its way out.
+                    task.cancel()
 
     def _cut_sources(self) -> None:
         """Sources that still wait for their next item are not waited for."""
@@ -309,5 +311,16 @@ class Execution:
 
 
 def _described(task: asyncio.Task[None], work: Work) -> str:
-    stack = [f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}" for frame in task.get_stack()]
+    """The stage and where its task waits: down the awaits, of which ``get_stack`` has the first only."""
+    stack: list[str] = []
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        for kind in ("cr", "ag", "gi"):
+            frame = getattr(awaited, f"{kind}_frame", None)
+            if frame is not None:
+                stack.append(f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
+                awaited = getattr(awaited, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+                break
+        else:
+            awaited = None
     return "\n".join([f"stage {work.stage.title} ({work.stage.path}) swallows its cancellation in", *stack])

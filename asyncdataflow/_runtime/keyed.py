@@ -26,22 +26,28 @@ class Keyed:
         self._parked: dict[Any, deque[Any]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def parked(self) -> int:
+        """Items parked."""
+        return sum(len(each) for each in self._parked.values())
+
     async def reserve(self) -> None:
         """Wait for a place, since the next item may have to be parked."""
         while not self._free:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
-            await waiter
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if not waiter.cancelled():
+                    self._wake_one()
+                raise
         self._free -= 1
 
     def unreserve(self) -> None:
         """The place is not needed."""
         self._free += 1
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+        self._wake_one()
 
     def begin(self, key: Any, item: Any) -> bool:
         """True if the key is free and now the caller's; else the item is parked behind it."""
@@ -62,3 +68,10 @@ class Keyed:
         item = parked.popleft()
         self.unreserve()
         return True, item
+
+    def _wake_one(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

@@ -14,96 +14,17 @@ import contextvars
 import sys
 import threading
 import traceback
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Any
 
 from ..errors import EndOfChannel, StageTimeoutError
 from ..policy import Buffer
 from .bridge import Closed, Inbox, Outbox
 from .channel import Channel
+from .job import CallJob, Job, LaneIterator, Target
 
 __all__ = ("Lane", "LaneIterator", "Target")
-
-Target = Callable[..., Any]
-"""What a thread calls; where it can be killed from outside, it has a ``kill`` method."""
-
-
-class _Job:
-    """One call on its way through a thread: written by the loop before, by the thread after."""
-
-    __slots__ = ("abandoned", "args", "future", "kwargs", "target")
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], future: asyncio.Future[Any]) -> None:
-        self.args = args
-        self.kwargs = kwargs
-        self.future = future
-        self.abandoned = False
-        self.target: Target | None = None
-
-    def work(self, target: Target, send: Callable[[Any], None]) -> None:
-        """Called in the thread."""
-        if self.abandoned:
-            send((self, False, None))
-            return
-        self.target = target
-        if hasattr(target, "abandoned"):
-            target.abandoned = lambda: self.abandoned
-        try:
-            outcome = (self, True, target(*self.args, **self.kwargs))
-        except BaseException as error:  # noqa: BLE001 - carried to the loop whatever it is
-            outcome = (self, False, error)
-        send(outcome)
-
-    def deliver(self, succeeded: bool, value: Any) -> None:
-        """Called on the loop. A result, not an exception, is set: ``StopIteration`` may not be set."""
-        if not self.future.done():
-            self.future.set_result((succeeded, value))
-
-
-class _Iteration:
-    """One iterator that lives in one thread: made, advanced and closed there."""
-
-    __slots__ = ("args", "credits", "iterator", "kwargs", "stopped")
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], iterator: LaneIterator) -> None:
-        self.args = args
-        self.kwargs = kwargs
-        self.iterator = iterator
-        self.credits = threading.Semaphore(0)
-        self.stopped = False
-
-    def work(self, target: Target, send: Callable[[Any], None]) -> None:
-        """Called in the thread: one item for each credit, until the end or until stopped."""
-        failure: BaseException | None = None
-        try:
-            made = target(*self.args, **self.kwargs)
-            items = iter(made)
-            try:
-                while True:
-                    self.credits.acquire()
-                    if self.stopped:
-                        break
-                    try:
-                        item = next(items)
-                    except StopIteration:
-                        break
-                    send((self, True, item))
-            finally:
-                close = getattr(items, "close", None)
-                # An iterator that is no generator may be the user's open file: not ours to close.
-                if callable(close) and hasattr(items, "gi_frame"):
-                    close()
-        except Closed:
-            raise
-        except BaseException as error:  # noqa: BLE001 - carried to the loop whatever it is
-            failure = error
-        send((self, False, failure))
-
-    def deliver(self, has_item: bool, value: Any) -> None:
-        """Called on the loop."""
-        self.iterator.deliver(has_item, value)
 
 
 class Lane:
@@ -113,7 +34,11 @@ class Lane:
         name: The stage's name; threads are called after it.
         size: Most threads.
         setup: Called once in each thread; what its context manager gives is what the
-            thread calls, and it is left in the same thread when the lane ends.
+            thread calls, and it is left in the same thread when the lane ends. Where the
+            context manager can be killed while it is being entered, it has ``kill()``.
+
+    Attributes:
+        on_broken: Called on the loop when a thread cannot be set up or cleaned up.
     """
 
     def __init__(self, name: str, size: int, setup: Callable[[], AbstractContextManager[Target]]) -> None:
@@ -123,9 +48,10 @@ class Lane:
         self._size = size
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        self._inbox: Inbox[_Job | _Iteration] = Inbox()
-        self._outbox: Outbox[tuple[Any, bool, Any]] = Outbox()
+        self._inbox: Inbox[Job] = Inbox()
+        self._outbox: Outbox[tuple[Job | None, bool, Any]] = Outbox()
         self._threads: dict[threading.Thread, asyncio.Future[None]] = {}
+        self._entering: set[AbstractContextManager[Target]] = set()
         self._busy = 0
         self._places: Channel[None] = Channel(Buffer(size), name=name)
         self._place_in = self._places.sender()
@@ -142,7 +68,7 @@ class Lane:
         then; a target that can be killed is.
         """
         await self._begin()
-        job = _Job(args, kwargs, self._loop.create_future())
+        job = CallJob(args, kwargs, self._loop.create_future())
         self._inbox.put(job)
         try:
             if timeout is None:
@@ -151,10 +77,7 @@ class Lane:
                 succeeded, value = await self._in_time(job, timeout)
         finally:
             if not job.future.done() or job.future.cancelled():
-                job.abandoned = True
-                kill = getattr(job.target, "kill", None)
-                if kill is not None:
-                    kill()
+                job.abandon()
         if succeeded:
             return value
         try:
@@ -163,7 +86,41 @@ class Lane:
             # Else the exception's traceback and this frame keep each other alive.
             del value, job
 
-    async def _in_time(self, job: _Job, timeout: float) -> Any:
+    async def iterate(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], room: Callable[[], int]
+    ) -> LaneIterator:
+        """Iterate over what the target returns, in one thread of its own until it ends."""
+        await self._begin()
+        iterator = LaneIterator(args, kwargs, room)
+        self._inbox.put(iterator)
+        return iterator
+
+    def shut(self) -> list[asyncio.Future[None]]:
+        """Let the threads end after their current call; a future for each that has not."""
+        self._closed = True
+        self._inbox.close()
+        self._place_in.close()
+        for manager in list(self._entering):
+            self._cut_short(manager)
+        return [each for each in self._threads.values() if not each.done()]
+
+    async def close(self) -> list[str]:
+        """Bury the threads after :meth:`shut`; those that have not ended are described and left behind.
+
+        A cancellation changes nothing: it takes moments, and half done it would leave tasks.
+        """
+        left = [thread for thread, ended in self._threads.items() if not ended.done()]
+        for thread in self._threads:
+            if thread not in left:
+                thread.join()
+        self._outbox.close()
+        while self._pump is not None and not self._pump.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([self._pump])
+        await self._outbox.wait_closed()
+        return [_described(thread) for thread in left]
+
+    async def _in_time(self, job: CallJob, timeout: float) -> Any:
         try:
             async with asyncio.timeout(timeout) as scope:
                 return await job.future
@@ -172,149 +129,103 @@ class Lane:
                 raise StageTimeoutError(f"no result within timeout={timeout} s") from None
             raise
 
-    async def iterate(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], room: Callable[[], int]
-    ) -> LaneIterator:
-        """Iterate over what the target returns, in one thread of its own until it ends."""
-        await self._begin()
-        iterator = LaneIterator(args, kwargs, room)
-        self._inbox.put(iterator.job)
-        return iterator
-
-    def shut(self) -> list[asyncio.Future[None]]:
-        """Let the threads end after their current call; a future for each that has not."""
-        self._closed = True
-        self._inbox.close()
-        return [each for each in self._threads.values() if not each.done()]
-
-    async def close(self) -> list[str]:
-        """Bury the threads after :meth:`shut`; those that have not ended are described and left behind."""
-        left = [thread for thread, ended in self._threads.items() if not ended.done()]
-        for thread in self._threads:
-            if thread not in left:
-                thread.join()
-        self._outbox.close()
-        if self._pump is not None:
-            await asyncio.wait([self._pump])
-        await self._outbox.wait_closed()
-        return [_described(thread) for thread in left]
-
     async def _begin(self) -> None:
         """Wait for a thread to be free, and start one if there may be more."""
         await self._place_out.receive()
         if self._closed:
             raise EndOfChannel(self.name)
         if self._pump is None:
-            self._pump = self._loop.create_task(self._outbox.pump(self._deliver), name=f"{self.name} pump")
+            self._start_pump()
         self._busy += 1
-        if self._busy > len(self._threads):
-            self._start_thread()
+        try:
+            if self._busy > len(self._threads):
+                self._start_thread()
+        except RuntimeError:
+            # The system has no more threads to give.
+            self._free_place()
+            raise
+
+    def _start_pump(self) -> None:
+        self._pump = self._loop.create_task(self._outbox.pump(self._deliver), name=f"{self.name} pump")
+        self._pump.add_done_callback(self._pump_ended)
+
+    def _pump_ended(self, pump: asyncio.Task[None]) -> None:
+        # A task that is cancelled before its first step never runs, however it takes cancellation.
+        if pump.cancelled():
+            self._start_pump()
 
     def _start_thread(self) -> None:
-        number = len(self._threads)
         thread = threading.Thread(
             target=self._context.copy().run,
             args=(self._thread_main,),
-            name=f"{self.name}-{number}",
+            name=f"{self.name}-{len(self._threads)}",
             daemon=True,
         )
-        self._threads[thread] = self._loop.create_future()
+        ended = self._loop.create_future()
         thread.start()
+        # Its end cannot be looked up before this line: that too is told on the loop.
+        self._threads[thread] = ended
 
     def _thread_main(self) -> None:
-        """The life of one thread."""
+        """The life of one thread, to the end of all jobs even where it cannot do any."""
         try:
-            with self._setup() as target:
-                while True:
-                    self._inbox.get().work(target, self._outbox.put)
+            self._do_jobs()
         except Closed:
             pass
         except BaseException as error:  # noqa: BLE001 - carried to the loop whatever it is
             with suppress(Closed):
                 self._outbox.put((None, False, error))
+                while True:
+                    self._inbox.get().refuse(error, self._outbox.put)
         finally:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._thread_ended, threading.current_thread())
+
+    def _do_jobs(self) -> None:
+        manager = self._setup()
+        self._entering.add(manager)
+        if self._closed:
+            self._cut_short(manager)
+        with ExitStack() as stack:
+            try:
+                target = stack.enter_context(manager)
+            except BaseException:
+                if manager in self._entering:
+                    raise
+                raise Closed from None
+            self._entering.discard(manager)
+            # Kept inside: what is left on exit is not to take the end of the jobs for an error.
+            with suppress(Closed):
+                while True:
+                    self._inbox.get().work(target, self._outbox.put)
+
+    def _cut_short(self, manager: AbstractContextManager[Target]) -> None:
+        """Kill what is still being set up, where that is possible: there will be no job for it."""
+        kill = getattr(manager, "kill", None)
+        if kill is not None:
+            self._entering.discard(manager)
+            kill()
 
     def _thread_ended(self, thread: threading.Thread) -> None:
         ended = self._threads[thread]
         if not ended.done():
             ended.set_result(None)
 
-    def _deliver(self, message: tuple[Any, bool, Any]) -> None:
-        job, first, value = message
-        if job is None:
-            if self.on_broken is not None:
-                self.on_broken(value)
-            return
-        if isinstance(job, _Job) or not first:
-            self._busy -= 1
-            self._place_in.send_nowait(None)
-        job.deliver(first, value)
+    def _deliver(self, message: tuple[Job | None, bool, Any]) -> None:
+        job, flag, value = message
+        if job is not None:
+            if job.deliver(flag, value):
+                self._free_place()
+        elif self.on_broken is not None:
+            self.on_broken(value)
 
-
-class LaneIterator(AsyncIterator[Any]):
-    """The loop's side of an iterator in a thread.
-
-    The thread may run ahead by as many items as are sure to find room behind, so that a
-    chunk of quick items costs one wake-up, and no item is taken that has nowhere to lie.
-    """
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], room: Callable[[], int]) -> None:
-        self.job = _Iteration(args, kwargs, self)
-        self._room = room
-        self._ready: deque[Any] = deque()
-        self._granted = 0
-        self._ended = False
-        self._failure: BaseException | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    def deliver(self, has_item: bool, value: Any) -> None:
-        """An item, or the end with or without a failure."""
-        if has_item:
-            self._granted -= 1
-            self._ready.append(value)
-        else:
-            self._ended = True
-            self._failure = value
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def __anext__(self) -> Any:
-        """The next item."""
-        while not self._ready:
-            if self._ended:
-                failure, self._failure = self._failure, None
-                if failure is not None:
-                    raise failure
-                raise StopAsyncIteration
-            if not self._granted:
-                self._grant(1 + self._room())
-            await self._wait()
-        return self._ready.popleft()
-
-    async def aclose(self) -> None:
-        """Close the iterator in its thread, and wait for that."""
-        if not self._ended:
-            self.job.stopped = True
-            self.job.credits.release()
-        while not self._ended:
-            await self._wait()
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-
-    def _grant(self, items: int) -> None:
-        self._granted += items
-        self.job.credits.release(items)
-
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
+    def _free_place(self) -> None:
+        self._busy -= 1
+        self._place_in.send_nowait(None)
 
 
 def _described(thread: threading.Thread) -> str:
     """A thread's name and where it is."""
-    frame = sys._current_frames().get(thread.ident or -1)  # noqa: SLF001 - the only way to a thread's stack
+    frame = sys._current_frames().get(thread.ident or -1)
     stack = "".join(traceback.format_stack(frame)[-4:]) if frame is not None else "  (no stack)\n"
     return f"thread {thread.name} is still in\n{stack.rstrip()}"

@@ -4,25 +4,36 @@ Each thread of a process stage's lane owns one process, spawned (never forked: a
 copies locks that other threads hold) with a pipe of its own. A process that dies is
 replaced, and the item that it held is sent again; an item that kills two fails.
 ``concurrent.futures`` can do neither: one kill fails everything that is pending.
+
+Every request has exactly one answer, and an answer says what it is before its value is
+unpickled, so that no value, however it misbehaves, puts the two sides out of step.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import select
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
-from ..errors import RemoteError, ResultError, WorkerLostError
+from ..errors import ArgumentsError, RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
 from . import child
 
 __all__ = ("ProcessTarget",)
 
-_ENDINGS: Final = (EOFError, ConnectionError, BrokenPipeError)
-_PATIENCE: Final = 2.0
+_logger = logging.getLogger("asyncdataflow")
+
+_PATIENCE: Final = 4.0
+"""Seconds for what a process has of its own to be cleaned up; less than a run's grace."""
 
 
 class ProcessTarget:
@@ -33,9 +44,6 @@ class ProcessTarget:
         payload: Pickled ``(function, keyword arguments, per_worker)``.
         redeliver: Send an item again whose process died.
         many: The function makes an iterator to be iterated over there.
-
-    Attributes:
-        abandoned: Asked before an item is sent again: whether nobody waits for it any more.
     """
 
     def __init__(self, name: str, payload: bytes, *, redeliver: bool, many: bool) -> None:
@@ -43,9 +51,12 @@ class ProcessTarget:
         self._payload = payload
         self._redeliver = redeliver
         self._many = many
-        self.abandoned: Callable[[], bool] = lambda: False
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._idle = select.poll()
+        self._killed = False
+        # Between the owner and `kill`, so that no process is killed that is being closed.
+        self._lock = threading.Lock()
 
     def __enter__(self) -> ProcessTarget:
         """Start the process, so that a broken one is known before the first item."""
@@ -53,131 +64,210 @@ class ProcessTarget:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ask the process to end, and end it if it does not."""
+        """Ask the process to clean up and end; raises what its clean-up raised."""
         process, pipe = self._process, self._pipe
         if process is None or pipe is None:
             return
-        with suppress(*_ENDINGS, OSError):
-            pipe.send_bytes(pickle.dumps((child.CLOSE, (), {})))
-        process.join(_PATIENCE)
-        self._discard()
+        deadline = time.monotonic() + _PATIENCE
+        try:
+            self._value(self._last_answer(pipe, deadline))
+            process.join(max(deadline - time.monotonic(), 0.0))
+        finally:
+            self._discard()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """One call there: its result, or an iterator over its items."""
-        if self._many:
-            return self._iterate(args, kwargs)
-        request = pickle.dumps((child.CALL, args, kwargs), pickle.HIGHEST_PROTOCOL)
+        kind = child.EACH if self._many else child.CALL
         try:
-            return self._exchange(request)
-        except _ENDINGS:
-            self._lost(again=self._redeliver and not self.abandoned())
-        try:
-            return self._exchange(request)
-        except _ENDINGS:
-            self._lost(again=False, times=2)
-            raise AssertionError("unreachable: the line above raises") from None
+            request = child.packed(kind, (args, kwargs))
+        except Exception as error:
+            raise ArgumentsError(
+                f"the item cannot be sent to a worker process ({child.said(error)})"
+            ) from error
+        return self._iterate(request) if self._many else self._value(self._begun(request))
 
     def kill(self) -> None:
-        """End the process now; called on the loop, for an item that nobody waits for any more."""
-        process = self._process
-        if process is not None:
-            with suppress(ValueError, AttributeError):
-                process.kill()
+        """End the process now and send nothing again, until :meth:`renew`; called on the loop."""
+        with self._lock:
+            self._killed = True
+            if self._process is not None:
+                self._process.kill()
 
-    def _iterate(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
-        """Items one by one; not sent again, since the first ones may be on their way."""
+    def renew(self) -> None:
+        """Have a fresh process for the next item; called by the owner behind :meth:`kill`."""
+        self._discard()
+        self._killed = False
+
+    def _iterate(self, request: bytes) -> Iterator[Any]:
+        """Items one by one; once there is one it is not sent again, since that one may be on its way."""
+        answer = self._begun(request)
+        del request
         try:
-            pipe = self._running()
-            pipe.send_bytes(pickle.dumps((child.EACH, args, kwargs), pickle.HIGHEST_PROTOCOL))
-            ended = False
-            try:
-                while True:
-                    pipe.send_bytes(pickle.dumps((child.NEXT,)))
-                    try:
-                        answer = self._answer(pipe)
-                    except BaseException:
-                        ended = True
-                        raise
-                    if answer is child.END:
-                        ended = True
-                        return
-                    yield answer[0]
-            finally:
-                if not ended:
-                    pipe.send_bytes(pickle.dumps((child.CLOSE,)))
-                    self._answer(pipe)
-        except _ENDINGS:
-            self._lost(again=False)
+            while child.kind_of(answer) == child.ITEM:
+                yield self._value(answer)
+                answer = b""
+                answer = self._asked(child.NEXT)
+        finally:
+            # Closed early, or an item cannot be unpickled here: there, the iterator waits.
+            if child.kind_of(answer) == child.ITEM:
+                self._value(self._asked(child.CLOSE))
+        self._value(answer)
 
-    def _exchange(self, request: bytes) -> Any:
-        pipe = self._running()
-        pipe.send_bytes(request)
-        answer = self._answer(pipe)
-        return None if answer is child.END else answer[0]
-
-    def _answer(self, pipe: Connection) -> Any:
-        """A one-tuple with the value, or ``END``; raises what the child raised."""
-        received = pipe.recv_bytes()
+    def _begun(self, request: bytes) -> bytes:
+        """Send an item and get the first answer, from a second process where the first is lost."""
         try:
-            kind, *rest = pickle.loads(received)  # noqa: S301 - from our own child, by an inherited pipe
+            return self._exchanged(self._running(), request)
+        except _Lost as lost:
+            if self._killed or not (self._redeliver or lost.unread):
+                raise lost.told(self._name, "and the item is not sent again") from None
+        try:
+            return self._exchanged(self._running(), request)
+        except _Lost as lost:
+            raise lost.told(self._name, "the second with the same item") from None
+
+    def _asked(self, kind: bytes) -> bytes:
+        """For the iterator that is open there."""
+        try:
+            return self._exchanged(self._pipe, child.packed(kind))
+        except _Lost as lost:
+            raise lost.told(self._name, "in the middle of what it makes of an item") from None
+
+    def _exchanged(self, pipe: Connection | None, request: bytes) -> bytes:
+        """One request and its answer; nothing but the loss of the process raises ``_Lost``."""
+        unread = True
+        try:
+            if pipe is None:
+                raise EOFError
+            pipe.send_bytes(request)
+            unread = False
+            return pipe.recv_bytes()
+        except (EOFError, OSError):
+            raise _Lost(self._discard(), unread=unread) from None
+
+    def _value(self, answer: bytes) -> Any:
+        """What an answer carries; raises what the child raised."""
+        if child.kind_of(answer) == child.ERROR:
+            raise _rebuilt(*child.unpacked(answer))
+        try:
+            return child.unpacked(answer)
         except Exception as error:
-            raise ResultError(f"the result cannot be unpickled here: {error}") from error
-        if kind == child.END:
-            return child.END
-        if kind in (child.ERROR, child.BROKEN):
-            raise _rebuilt(*rest)
-        return rest or (None,)
+            raise ResultError(f"the result cannot be unpickled here ({child.said(error)})") from error
 
     def _running(self) -> Connection:
-        if self._pipe is None:
-            self._start()
-        if self._pipe is None:
-            raise WorkerLostError(f"no worker process of {self._name} could be started")
-        return self._pipe
+        """The pipe to a process that lives, as far as can be known."""
+        if self._killed:
+            raise WorkerLostError(f"a call in {self._name} was ended, since nobody waits for it any more")
+        if self._pipe is not None and self._idle.poll(0):
+            # It has died since its last item, for which the next one is not to blame.
+            self._discard()
+        return self._start() if self._pipe is None else self._pipe
 
-    def _start(self) -> None:
+    def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
             target=child.main, args=(theirs, self._payload), name=f"{self._name} worker", daemon=True
         )
-        process.start()
-        theirs.close()
-        self._process, self._pipe = process, ours
         try:
-            self._answer(ours)
-        except _ENDINGS:
-            code = self._discard()
+            with _sigint_blocked():
+                process.start()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._idle = select.poll()
+        self._idle.register(ours, select.POLLIN)
+        with self._lock:
+            self._process, self._pipe = process, ours
+            if self._killed:
+                process.kill()
+        try:
+            answer = ours.recv_bytes()
+        except (EOFError, OSError):
             raise WorkerLostError(
-                f"a worker process of {self._name} died while starting (exit code {code})"
+                f"a worker process of {self._name} died while starting ({_ending(self._discard())}); what it "
+                'wrote to stderr may say why. A script that runs a flow with executor="process" has to do so '
+                'under `if __name__ == "__main__":`, since its processes import it'
             ) from None
+        try:
+            self._value(answer)
         except BaseException:
             self._discard()
             raise
+        return ours
 
-    def _lost(self, *, again: bool, times: int = 1) -> None:
-        """Bury the process; raises unless the item is to be sent again."""
-        code = self._discard()
-        if again:
-            return
-        raise WorkerLostError(
-            f"the worker process of {self._name} died (exit code {code}), "
-            + ("twice with the same item" if times > 1 else "and the item is not sent again")
-        )
+    def _last_answer(self, pipe: Connection, deadline: float) -> bytes:
+        """What the process says to the request to end."""
+        try:
+            pipe.send_bytes(child.packed(child.CLOSE))
+            answer = pipe.recv_bytes() if pipe.poll(deadline - time.monotonic()) else None
+        except (EOFError, OSError):
+            if not self._killed:
+                _logger.warning("%s: a worker process died before it could clean up", self._name)
+            return child.packed(child.END)
+        if answer is None:
+            raise ShutdownTimeoutError(
+                f"a worker process of {self._name} did not clean up within {_PATIENCE} s and was killed"
+            )
+        return answer
 
     def _discard(self) -> int | None:
-        """End what is left of the process; its exit code."""
-        process, pipe = self._process, self._pipe
-        self._process = self._pipe = None
-        if pipe is not None:
-            pipe.close()
-        if process is None:
+        """End what is left of the process; its exit code, where that can be had."""
+        with self._lock:
+            process, pipe = self._process, self._pipe
+            self._process = self._pipe = None
+        if process is None or pipe is None:
             return None
+        pipe.close()
         process.kill()
         process.join()
+        # Whatever else starts processes in this program looks after all children, and may
+        # have been told of the end but not have written it down yet.
+        deadline = time.monotonic() + 1.0
+        while process.exitcode is None and time.monotonic() < deadline:
+            time.sleep(0.001)
         code = process.exitcode
-        process.close()
+        with suppress(ValueError):
+            process.close()
         return code
+
+
+class _Lost(Exception):  # noqa: N818 - inside this module: a process has ended in the middle of an exchange
+    def __init__(self, code: int | None, *, unread: bool) -> None:
+        super().__init__(code)
+        self.code = code
+        self.unread = unread
+
+    def told(self, name: str, more: str) -> WorkerLostError:
+        return WorkerLostError(f"a worker process of {name} died ({_ending(self.code)}), {more}")
+
+
+def _ending(code: int | None) -> str:
+    """An exit code in words."""
+    if code is None:
+        return "exit code unknown"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"by signal {-code}"
+
+
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """A process started within has SIGINT blocked until it ignores it of its own accord.
+
+    Else Ctrl-C would end it while it is being set up.
+    """
+    # It clears the mask if it has to start its own process, so that has to be done before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _rebuilt(pickled: bytes | None, kind: str, text: str, trace: str) -> BaseException:

@@ -74,6 +74,8 @@ def _call_anything() -> Any:
 
 async def _close(lane: Lane) -> None:
     ending = lane.shut()
-    if ending:
-        await asyncio.wait(ending, timeout=_PATIENCE)
-    await lane.close()
+    try:
+        if ending:
+            await asyncio.wait(ending, timeout=_PATIENCE)
+    finally:
+        await lane.close()

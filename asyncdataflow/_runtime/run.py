@@ -201,9 +201,8 @@ class Run(AsyncIterator[T], Generic[T]):
         """A snapshot of what the run has done so far."""
         execution = self._execution
         if execution is None:
-            empty = {named(stage): StageStats() for stage in self.graph.stages}
-            return RunStats(self.state, MappingProxyType(empty), 0, 0, 0.0)
-        stages = {work.stage.title: _stage_stats(work) for work in execution.works}
+            return RunStats(self.state, MappingProxyType(self._no_stats()), 0, 0, 0.0)
+        stages = self._no_stats() | {work.stage.title: _stage_stats(work) for work in execution.works}
         waiting = execution.output.statistics().items
         return RunStats(execution.state, MappingProxyType(stages), self._results, waiting, execution.elapsed)
 
@@ -224,6 +223,10 @@ class Run(AsyncIterator[T], Generic[T]):
             stacklevel=2,
         )
         execution.abandon()
+
+    def _no_stats(self) -> dict[str, StageStats]:
+        """Of a run whose workers have not started."""
+        return {named(stage): StageStats() for stage in self.graph.stages}
 
     def _started(self) -> Execution:
         if self._execution is None:
@@ -270,7 +273,7 @@ def _stage_stats(work: Work) -> StageStats:
         failed=counters.failed,
         retried=counters.retried,
         in_flight=work.in_flight,
-        queued=sum(each.items for each in edges),
+        queued=sum(each.items for each in edges) + work.parked,
         capacity=sum(each.capacity for each in edges),
         dropped=sum(each.dropped for each in edges),
     )

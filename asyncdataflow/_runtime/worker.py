@@ -72,6 +72,7 @@ class Work:
         self.reading = False
         self.retired = False
         self.alive = 0
+        self._stop_making: Callable[[], None] | None = None
         self._branches = branches
         self._many = stage.call is not None and stage.call.many
         self._loop = asyncio.get_running_loop()
@@ -85,7 +86,22 @@ class Work:
         """Items begun and not yet settled."""
         if isinstance(self.stage.operator, StreamOperator):
             return self.counters.received - self.counters.sent if self.stage.operator.one_to_one else 0
-        return self.counters.received - self.counters.settled
+        counters = self.counters
+        if self._many:
+            return counters.received - counters.settled
+        ended = counters.sent + counters.filtered + counters.skipped + counters.dead_lettered + counters.failed
+        return counters.received - ended
+
+    @property
+    def parked(self) -> int:
+        """Items taken and not yet begun, behind others of their key."""
+        return self._keyed.parked
+
+    def drain(self) -> None:
+        """Of a source: make no more. What was already made, in a thread maybe ahead, is still sent."""
+        self.draining = True
+        if self._stop_making is not None:
+            self._stop_making()
 
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
@@ -193,7 +209,12 @@ class Work:
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn = Turn(self._loop)
-        while not self.draining:
+        self._stop_making = stop_making = getattr(items, "stop", None)
+        while True:
+            if self.draining:
+                if stop_making is None:
+                    return
+                stop_making()
             self.reading = True
             try:
                 item, error = await _next_of(items)
@@ -234,7 +255,9 @@ class Work:
                 if failed is None:
                     raise
                 error: Exception = failed
-            except Exception as raised:  # noqa: BLE001 - what the stage raises is for its policies
+            except Exception as raised:
+                if _being_cancelled():
+                    raise
                 error = raised
             if not await self.supervisor.again(error, item, attempt, since):
                 return _NOTHING
@@ -329,8 +352,16 @@ async def _next_of(items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
         if error is None:
             raise
         return _NOTHING, error
-    except Exception as error:  # noqa: BLE001 - what the stage raises is for its policies
+    except Exception as error:
+        if _being_cancelled():
+            raise
         return _NOTHING, error
+
+
+def _being_cancelled() -> bool:
+    """What a stage raises while it is cancelled is for nobody's retry, and not to be skipped."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class _Counted:

@@ -108,7 +108,7 @@ _options = st.fixed_dictionaries(
 )
 
 
-@settings(_generated, max_examples=400)
+@settings(_generated, max_examples=320)
 @given(definition=_definitions, calls=_calls, options=_options)
 def test_generated_definitions_do_the_same(
     published: Published,

@@ -20,7 +20,7 @@ from asyncdataflow.policy import Buffer
 from tests.seeded_loop import quiet, run_seeded
 from tests.virtual_clock import run_virtual
 
-SEEDS = range(6)
+SEEDS = range(8)
 ITEMS = 3
 
 
