@@ -40,11 +40,15 @@ def slots(stage: Stage[Any, Any]) -> int:
     if isinstance(stage.operator, StreamOperator):
         return stage.operator.holds
     workers = stage.concurrency
-    if workers == 1 or not (stage.ordered or stage.key is not None):
+    if stage.key is not None and workers > 1:
+        # A worker parks only with a place reserved and begins only with one too, so that the
+        # last of either is never there together with the last of the other.
+        return 2 * workers - 1
+    if workers == 1 or not stage.ordered:
         return workers
     many = stage.call is not None and stage.call.many
     # What a generator makes is sent by its own worker when its turn comes: nothing is parked.
-    return workers if many and stage.key is None else 2 * workers
+    return workers if many else 2 * workers
 
 
 def is_tagged(stage: Stage[Any, Any]) -> bool:

@@ -11,9 +11,9 @@ from ._runtime.iterate import SyncRun
 from ._runtime.run import Run
 from .bound import bound
 from .draw import dot, mermaid, text
-from .errors import NeedsItemsError, ParameterError
+from .errors import DefinitionError, NeedsItemsError, ParameterError
 from .graph import Graph, Places, named
-from .naming import nearest
+from .naming import describe_item, nearest
 from .notation import Compiled, compile_definition
 from .parameters import check
 from .stage import Composable, Embedded
@@ -95,7 +95,10 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             self._compiled = compile_definition(definition, names)
         except NeedsItemsError as refused:
             self._needs_items = refused
-            self._compiled = self._fed = compile_definition(definition, names, feed=True)
+            try:
+                self._compiled = self._fed = compile_definition(definition, names, feed=True)
+            except DefinitionError:
+                raise refused from None
         self.resources: Mapping[str, Any] = MappingProxyType(_joined(self._compiled.resources, resources or {}))
         self.fuse = fuse
         self._spent: set[str] = set()
@@ -144,7 +147,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         Returns:
             As :meth:`run`.
         """
-        given = _joined(params or {}, named_params)
+        given = _joined(_as_params(params), named_params)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -191,7 +194,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         if items is None and self._needs_items is not None:
             raise NeedsItemsError(str(self._needs_items))
         compiled = self._compiled if items is None else self._with_feed()
-        given = dict(params or {})
+        given = _as_params(params)
         check(compiled.graph, given, self.resources)
         if not isinstance(buffer, int) or buffer < 1:
             raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
@@ -254,6 +257,17 @@ def _placed(one: str | Places, values: Mapping[str, Any]) -> Any:
     if one.kind == "tuple":
         return tuple(members)
     return dict(zip(one.names, members, strict=True))
+
+
+def _as_params(params: Any) -> dict[str, Any]:
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping):
+        raise ParameterError(
+            f"run parameters are a mapping of values by name, not {describe_item(params)}; "
+            "items are given as run(items=…)"
+        )
+    return dict(params)
 
 
 def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,8 +95,8 @@ def names_of(drafts: Sequence[Draft]) -> list[str]:
             continue
         if own in taken:
             raise DefinitionError(
-                f"{draft.where}: the name {own!r} is given twice, here and at {taken[own].path}; "
-                f"names are unique, so give one of them another or none"
+                f"{draft.where}: the name {own!r} is given twice, here and at {taken[own].path}; names are "
+                "unique, so give one of them another or none"
             )
         taken[own] = draft
     name = numbered(set(taken))

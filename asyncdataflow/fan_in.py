@@ -45,10 +45,9 @@ def zip_by_signature(
     where = place(path, stage.title)
     if len(needed) != len(names):
         raise SignatureError(
-            f"{where}: it needs {len(needed)} arguments ({_listed(needed)}) and {len(names)} "
-            f"branches lead into it "
-            f"({_called(names)}); take one item, to get them as they come, or {len(names)}, to "
-            f"get one of each"
+            f"{where}: it needs {len(needed)} arguments ({_listed(needed)}) and {len(names)} branches lead "
+            f"into it ({_called(names)}); take one item, to get them as they come, or {len(names)}, to get "
+            "one of each"
         )
     return _by_name_or_place(needed, names, kind, where)
 
@@ -65,8 +64,7 @@ def _by_name_or_place(
         raise SignatureError(
             f"{where}: of its parameters ({_listed(needed)}) only {', '.join(shared)} "
             f"{'is a branch' if len(shared) == 1 else 'are branches'}, and the branches are "
-            f"{_called(names)}; "
-            f"name all parameters after branches, or none"
+            f"{_called(names)}; name all parameters after branches, or none"
         )
     if kind == "set":
         raise SignatureError(
@@ -123,13 +121,13 @@ def check_width(stage: Stage[Any, Any], call: Call, path: str, rows: Draft, widt
         missing = [each.name for each in needed if each.name not in operator.names]
         if missing:
             raise SignatureError(
-                f"{where}: it needs {', '.join(missing)}, and {made} only {', '.join(operator.names)}; "
-                f"name its parameters after branches, or take the row as one item"
+                f"{where}: it needs {', '.join(missing)}, and {made} only {', '.join(operator.names)}; name "
+                "its parameters after branches, or take the row as one item"
             )
     elif not len(needed) <= width <= takes_by_place(call):
         raise SignatureError(
-            f"{where}: its parameters ({_listed(needed)}) do not fit, for {made} rows of {width}; "
-            f"take as many, or the row as one item"
+            f"{where}: its parameters ({_listed(needed)}) do not fit, for {made} rows of {width}; take as "
+            "many, or the row as one item"
         )
 
 
@@ -141,8 +139,8 @@ def _why_uneven_choice(stage: Stage[Any, Any]) -> str:
 def _uneven(where: str, culprit: Draft, why: str) -> DefinitionError:
     return DefinitionError(
         f"{where}: it takes one item of each branch, and these come from one step, but of {culprit.where} "
-        f"this holds: {why}, so that items would meet that do not belong together; "
-        f"write zip_ before it if that is meant"
+        f"this holds: {why}, so that items would meet that do not belong together; write zip_ before it if "
+        "that is meant"
     )
 
 

@@ -54,8 +54,8 @@ def judge(stage: Stage[Any, Any], path: str) -> Call:
         raise DefinitionError(f"{where}: many=False is senseless on {_written(stage, call)}; leave it out")
     if stage.operator is not None and call.many:
         raise DefinitionError(
-            f"{where}: the function given to {stage.label or stage.title} is {_WRITTEN[call.kind]}; "
-            f"it has to return its answer: one value"
+            f"{where}: the function given to {stage.label or stage.title} is {_WRITTEN[call.kind]}; it has "
+            "to return its answer: one value"
         )
     return dataclasses.replace(
         call, many=call.many or stage.many is True, parameters=_without_per_worker(stage, call, where)
@@ -100,8 +100,8 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
             stage,
             ("retry", "timeout", "on_error"),
             where,
-            f"it cannot be taken up again in the middle, and this is {_written(stage, call)}; "
-            f"handle the error inside it",
+            f"it cannot be taken up again in the middle, and this is {_written(stage, call)}; handle the "
+            "error inside it",
             refusal,
         )
     return _fitted(stage, dataclasses.replace(call, arguments="params"), "source", path, where)
@@ -119,8 +119,8 @@ def fit_step(
     where = place(path, stage.title)
     if call.kind in ("iterable", "async_iterable", "source"):
         raise DefinitionError(
-            f"{where}: {_WRITTEN[call.kind]} makes items and takes none; it can only stand first. "
-            f"Put it into the first step, or write a function of an item"
+            f"{where}: {_WRITTEN[call.kind]} makes items and takes none; it can only stand first. Put it "
+            "into the first step, or write a function of an item"
         )
     if call.kind == "operator":
         return _fitted(stage, call, role, path, where)
@@ -135,8 +135,8 @@ def fit_step(
             stage,
             ("timeout",),
             where,
-            f"{_written(stage, call)} waits for whoever takes its items, which a timeout cannot "
-            f"tell from slowness",
+            f"{_written(stage, call)} waits for whoever takes its items, which a timeout cannot tell from "
+            "slowness",
         )
     several = len(needs_by_place(call)) > 1
     call = dataclasses.replace(call, arguments="spread" if several else "item")
@@ -160,8 +160,8 @@ def fit_dead_letter_sink(stage: Stage[Any, Any], call: Call, path: str) -> Stage
         )
     if isinstance(stage.on_error, DeadLetterPolicy):
         raise DefinitionError(
-            f"{where}: the failure of a dead-letter sink stops the run; give it retry= rather "
-            f"than another sink"
+            f"{where}: the failure of a dead-letter sink stops the run; give it retry= rather than another "
+            "sink"
         )
     return fit_step(stage, call, path, "sink")
 
@@ -199,8 +199,7 @@ def _executor(stage: Stage[Any, Any], call: Call, where: str) -> Executor:
     if not on_loop and stage.executor == "loop":
         raise DefinitionError(
             f'{where}: {_written(stage, call)} cannot wait on the loop; write executor="inline" '
-            f"to call it there "
-            f"all the same, or leave executor= out to run it in a thread"
+            "to call it there all the same, or leave executor= out to run it in a thread"
         )
     if kind == "iterable" and stage.executor == "process":
         raise DefinitionError(
@@ -227,7 +226,7 @@ def _judge_stream_operator(stage: Stage[Any, Any], where: str) -> Call:
         raise SignatureError(
             f"{where}: the function given to {title} is called with "
             f"{'the state and the item' if given == 2 else 'the item'}, which {callable_name(stage.fn)} "
-            f"cannot take"
+            "cannot take"
         )
     return Call("operator", parameters=tuple(each for each in call.parameters if each.kind == "keyword_only"))
 
@@ -273,8 +272,8 @@ def _refuse_needs(call: Call, where: str) -> None:
     if needed:
         raise NeedsItemsError(
             f"{where}: a builtin takes no run parameters and is called with nothing, but this one needs "
-            f"{', '.join(each.name for each in needed)}; give the run items=, or wrap it in a "
-            f"function of your own"
+            f"{', '.join(each.name for each in needed)}; give the run items=, or wrap it in a function of "
+            "your own"
         )
 
 
@@ -284,17 +283,16 @@ def _without_per_worker(stage: Stage[Any, Any], call: Call, where: str) -> tuple
     for name in stage.per_worker:
         if name not in by_name:
             raise DefinitionError(
-                f"{where}: per_worker={{{name!r}: …}} has no parameter {name!r} to go to; "
-                f"add it keyword-only, as in `def {callable_name(stage.fn)}(item, *, {name})`"
+                f"{where}: per_worker={{{name!r}: …}} has no parameter {name!r} to go to; add it "
+                f"keyword-only, as in `def {callable_name(stage.fn)}(item, *, {name})`"
             )
     made: list[Parameter] = []
     for each in call.parameters:
         filled = each.name in stage.per_worker
         if made and made[-1].name in stage.per_worker and each.kind == "positional" and not filled:
             raise DefinitionError(
-                f"{where}: the parameter {made[-1].name!r}, which per_worker= fills, stands "
-                f"before {each.name!r}, "
-                f"so that an item would go there; make it keyword-only, behind a `*`"
+                f"{where}: the parameter {made[-1].name!r}, which per_worker= fills, stands before "
+                f"{each.name!r}, so that an item would go there; make it keyword-only, behind a `*`"
             )
         made.append(dataclasses.replace(each, kind="keyword_only") if filled else each)
     return tuple(made)

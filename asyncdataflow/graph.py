@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .stage import Stage
 
-__all__ = ("Edge", "Graph", "Places")
+__all__ = ("Edge", "Graph", "Places", "named")
 
 
 @dataclass(frozen=True, slots=True)

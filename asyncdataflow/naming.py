@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Iterable, Sized
+from contextlib import suppress
 from typing import Any
 
-__all__ = ("callable_name", "describe_item", "locate", "nearest", "place")
+__all__ = ("annotate", "callable_name", "describe_error", "describe_item", "locate", "nearest", "place")
 
 
 def callable_name(thing: object) -> str:
@@ -48,6 +49,21 @@ def describe_item(item: object) -> str:
         except Exception:  # noqa: BLE001 - a hostile __len__ must not hide the error being described
             return kind
     return kind
+
+
+def annotate(error: BaseException, note: str) -> None:
+    """Add a note, where the exception takes one; a frozen dataclass, say, does not."""
+    with suppress(Exception):
+        if note not in getattr(error, "__notes__", ()):
+            BaseException.add_note(error, note)
+
+
+def describe_error(error: BaseException) -> str:
+    """An exception in a line, even one whose ``__repr__`` raises."""
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - a hostile __repr__ must not hide the error being described
+        return f"{type(error).__qualname__}(…)"
 
 
 def nearest(word: str, known: Iterable[Any]) -> str:

@@ -96,8 +96,8 @@ class _Reader:
             return self._sequence(thing.steps, path)
         if not thing:
             raise DefinitionError(
-                f"{path}: an empty {type(thing).__name__} is no definition; leave it out, "
-                f"or give data to the run: items=[…]"
+                f"{path}: an empty {type(thing).__name__} is no definition; leave it out, or give data to "
+                "the run: items=[…]"
             )
         if isinstance(thing, dict):
             return self._named_group(thing, path)
@@ -130,9 +130,8 @@ class _Reader:
         for name, resource in flow.resources.items():
             if self.resources.setdefault(name, resource) is not resource:
                 raise DefinitionError(
-                    f"{path}: the resource {name!r} of this dataflow is another object than the "
-                    f"{name!r} of one "
-                    f"beside it; give them the same object, or rename one"
+                    f"{path}: the resource {name!r} of this dataflow is another object than the {name!r} of "
+                    "one beside it; give them the same object, or rename one"
                 )
         return whole(self.definition(flow.definition, flow.names, f"{path}.definition"))
 

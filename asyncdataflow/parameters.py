@@ -76,9 +76,8 @@ def _missing(graph: Graph, params: Mapping[str, Any], resources: Mapping[str, An
         for each in wanted(stage):
             if each.required and each.name not in known:
                 yield (
-                    f"{place(stage.path, stage.title)}: it needs the parameter {each.name!r}, "
-                    f"which is neither "
-                    f"among the run's parameters nor among the resources{nearest(each.name, known)}"
+                    f"{place(stage.path, stage.title)}: it needs the parameter {each.name!r}, which is "
+                    f"neither among the run's parameters nor among the resources{nearest(each.name, known)}"
                 )
     for name, call in _makers(resources):
         for each in call.run_parameters:
@@ -104,8 +103,8 @@ def _why_unused(graph: Graph, name: str, used: Collection[str]) -> str:
             return f": the {name!r} of {where} is made by its per_worker="
         if stage.call is not None and any(each.name == name for each in stage.call.parameters):
             return (
-                f": {where} has a parameter {name!r}, but takes it from its items; "
-                f"make it keyword-only, as in `def {stage.title}(item, *, {name})`"
+                f": {where} has a parameter {name!r}, but takes it from its items; make it keyword-only, as "
+                f"in `def {stage.title}(item, *, {name})`"
             )
     hint = nearest(name, used)
     if hint:

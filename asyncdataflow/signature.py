@@ -48,7 +48,7 @@ def read(fn: Any, place_text: str) -> Call:
     if isinstance(fn, str | bytes):
         raise DefinitionError(
             f"{place_text}: text is a whole definition and no member of one; put the callable itself here, "
-            f"or write the whole definition as text; data to stream is given to the run: items=[…]"
+            "or write the whole definition as text; data to stream is given to the run: items=[…]"
         )
     if isinstance(fn, AsyncIterable):
         return Call("async_iterable", many=True, arguments="params")
@@ -149,13 +149,13 @@ def _nothing_of_ours(thing: Any) -> str:
         return "this is a coroutine, already called; write the function without its parentheses"
     return (
         f"this {type(thing).__name__} is neither callable nor iterable; a definition is made of callables, "
-        f"stages and containers of them, and data to stream is given to the run: items=[…]"
+        "stages and containers of them, and data to stream is given to the run: items=[…]"
     )
 
 
 def no_item(place_text: str) -> SignatureError:
     """The refusal of a callable that cannot be given an item."""
     return SignatureError(
-        f"{place_text}: it takes no item by place, and only the first step may do without; "
-        f"give it one positional parameter, as in `def f(item): …`"
+        f"{place_text}: it takes no item by place, and only the first step may do without; give it one "
+        "positional parameter, as in `def f(item): …`"
     )

@@ -16,7 +16,7 @@ from .errors import DefinitionError
 from .naming import nearest
 from .tree import Node, group, series
 
-__all__ = ("Names", "parse")
+__all__ = ("MakeMember", "Names", "parse")
 
 Names = Mapping[str, Any] | ModuleType
 
@@ -130,8 +130,8 @@ def _tokens(text: str, path: str) -> Iterator[_Token]:
         character = found.start(kind or 0) + 1
         if kind == "other":
             raise DefinitionError(
-                f"{path}, character {character}: {found['other']!r} is not of this notation, "
-                f"which has names, dots, `,`, `|` and parentheses"
+                f"{path}, character {character}: {found['other']!r} is not of this notation, which has "
+                "names, dots, `,`, `|` and parentheses"
             )
         yield _Token("name" if kind == "name" else "mark", found[kind or 0], character)
     yield _Token("end", "", len(text) + 1)

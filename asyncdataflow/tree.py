@@ -152,8 +152,8 @@ def _by_name(members: list[Node], path: str) -> list[Node]:
         title = title_of(member)
         if title is None:
             raise DefinitionError(
-                f"{path}: a branch of a set has to end in one stage to have a name, and "
-                f"{member.path} ends in a "
+                f"{path}: a branch of a set has to end in one stage to have a name, and {member.path} ends "
+                "in a "
                 f'group; write a dict, {{"name": …}}'
             )
         if title in named:

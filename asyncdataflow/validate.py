@@ -101,12 +101,10 @@ def _starved(pair: _Pair, most: float) -> Iterator[str]:
     if withheld > room and most > room:
         batches = [each for each in pair.one if isinstance(each.operator, Batch)]
         yield (
-            f"{_where(batches[0])}: its branch keeps {withheld} items back before it makes one, "
-            f"and the branch "
-            f"beside it holds at most {room} until {_where(pair.meeting)} has one of each, so "
-            f"that nothing would "
-            f"move any more; give the batch seconds=, or one of the edges beside it buffer={withheld}, as in "
-            f"stage({pair.other[-1].title}, buffer={withheld})"
+            f"{_where(batches[0])}: its branch keeps {withheld} items back before it makes one, and the "
+            f"branch beside it holds at most {room} until {_where(pair.meeting)} has one of each, so that "
+            "nothing would move any more; give the batch seconds=, or one of the edges beside it "
+            f"buffer={withheld}, as in stage({pair.other[-1].title}, buffer={withheld})"
         )
 
 
@@ -116,11 +114,9 @@ def _stuck(pair: _Pair, most: float) -> Iterator[str]:
         return
     if _room(pair.other, pair.meeting) < math.inf:
         yield (
-            f"{_where(pair.meeting)}: its branches come from one step, {_where(pair.fork)}, "
-            f"which cannot go on once "
-            f"a later branch is full, and the first one would never end; write merge, or give "
-            f"each branch a source "
-            f"of its own"
+            f"{_where(pair.meeting)}: its branches come from one step, {_where(pair.fork)}, which cannot go "
+            "on once a later branch is full, and the first one would never end; write merge, or give each "
+            "branch a source of its own"
         )
 
 

@@ -122,8 +122,8 @@ class _Wiring:
         """A stage with one port for each branch."""
         if len(front.tails) < 2:
             raise DefinitionError(
-                f"{place(path, stage.title)}: it joins branches, so a group of two or more has "
-                f"to stand before it"
+                f"{place(path, stage.title)}: it joins branches, so a group of two or more has to stand "
+                "before it"
             )
         number = self._add(stage, call, path)
         self.ports[number] = front.names
@@ -174,8 +174,8 @@ class _Wiring:
         operator = draft.stage.operator
         if operator is not None and operator.fans_out and number not in self.branches:
             raise DefinitionError(
-                f"{draft.where}: it chooses among branches, so a group has to follow it: "
-                f"a tuple, or a dict that names them"
+                f"{draft.where}: it chooses among branches, so a group has to follow it: a tuple, or a dict "
+                "that names them"
             )
         if draft.takes_dead_letters:
             return fit_dead_letter_sink(draft.stage, draft.call, draft.path)

@@ -37,10 +37,9 @@ async def look(number: int) -> int:
     return number
 
 
-def keep(letter: DeadLetter) -> str:
+async def keep(letter: DeadLetter) -> None:
     """A dead-letter sink gets the item, the error, the stage and the number of attempts."""
     print(f"kept aside: {letter.item} of {letter.stage}, {letter.error!r}")
-    return ""
 
 
 @stage(on_error=dead_letter(keep))

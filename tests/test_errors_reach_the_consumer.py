@@ -1,4 +1,4 @@
-"""What a stage raises reaches the consumer as itself, when everything else has ended (invariants 34 to 38, 44)."""
+"""What a stage raises reaches the consumer as itself, when all else has ended (invariants 34 to 37, 44)."""
 
 from __future__ import annotations
 
@@ -13,44 +13,16 @@ import pytest
 
 from asyncdataflow import (
     DataFlow,
-    DataFlowError,
     Retry,
     batch,
-    filter_,
     merge,
-    route,
-    scan,
-    split,
     stage,
     take,
-    zip_,
 )
-from asyncdataflow.errors import StageCancelledError
+from tests.failing_flows import SORTS, OwnError, endless, numbers, raiser, same, same_in_thread
 from tests.virtual_clock import run_virtual
 
 SECRET = "canary-7f3a"
-
-
-class Mine(Exception):
-    """The user's own."""
-
-
-async def numbers(limit=5):
-    for number in range(limit):
-        yield number
-
-
-async def endless():
-    for number in itertools.count():
-        yield number
-
-
-async def same(item):
-    return item
-
-
-def same_in_thread(item):
-    return item
 
 
 async def turns(count=50):
@@ -62,71 +34,9 @@ async def collected(run):
     return [each async for each in run]
 
 
-def raiser(error, after=2):
-    """The callables of every sort that raise at an item; a source raises behind it."""
-
-    def deep(item):
-        if item == after:
-            raise error
-        return item
-
-    async def coroutine(item):
-        return deep(item)
-
-    def function(item):
-        return deep(item)
-
-    async def async_generator(item):
-        yield deep(item)
-
-    def generator(item):
-        yield deep(item)
-
-    async def async_source():
-        for number in itertools.count():
-            yield deep(number)
-
-    def source():
-        for number in itertools.count():
-            yield deep(number)
-
-    class Iterable:
-        def __iter__(self):
-            return source()
-
-    class AsyncIterable:
-        def __aiter__(self):
-            return async_source()
-
-    return {
-        "coroutine": (numbers, coroutine),
-        "function": (numbers, function),
-        "async generator": (numbers, async_generator),
-        "generator": (numbers, generator),
-        "async source": (async_source, same),
-        "source": (source, same),
-        "iterable": (Iterable(), same),
-        "async iterable": (AsyncIterable(), same),
-        "several workers": (numbers, stage(coroutine, concurrency=3)),
-        "several threads": (numbers, stage(function, concurrency=3, ordered=False)),
-        "by key": (numbers, stage(coroutine, concurrency=3, key=lambda n: n)),
-        "its key": (numbers, stage(same, concurrency=3, key=deep)),
-        "inline": (numbers, stage(function, executor="inline")),
-        "filter": (numbers, filter_(deep)),
-        "route": (numbers, route(deep, on_error="fail"), {0: same, 1: same, 2: same}),
-        "split": (numbers, split(lambda n: (deep(n), n)), (same, same_in_thread)),
-        "scan": (numbers, scan(lambda so_far, n: deep(n), 0)),
-        "zip": ((numbers, coroutine), zip_, same),
-        "branch": (numbers, (same, coroutine, same_in_thread)),
-    }
-
-
-SORTS = [name for name in raiser(None) if name not in ("route", "zip")]
-
-
 @pytest.fixture(params=SORTS)
 def failing(request):
-    error = Mine("boom")
+    error = OwnError("boom")
     return error, raiser(error)[request.param]
 
 
@@ -135,7 +45,7 @@ class TestTheExceptionItself:
 
     def test_comes_out_of_a_call(self, failing):
         error, definition = failing
-        with pytest.raises(Mine) as caught:
+        with pytest.raises(OwnError) as caught:
             DataFlow(definition)()
         assert caught.value is error
 
@@ -144,7 +54,7 @@ class TestTheExceptionItself:
 
         async def main():
             async with DataFlow(definition).stream() as run:
-                with pytest.raises(Mine) as caught:
+                with pytest.raises(OwnError) as caught:
                     await collected(run)
                 assert caught.value is error
                 assert run.failures == [error]
@@ -153,7 +63,7 @@ class TestTheExceptionItself:
 
     def test_keeps_the_users_frames_in_its_traceback(self, failing):
         error, definition = failing
-        with pytest.raises(Mine):
+        with pytest.raises(OwnError):
             DataFlow(definition)()
         assert traceback.extract_tb(error.__traceback__)[-1].name == "deep"
 
@@ -162,9 +72,9 @@ class TestTheExceptionItself:
             try:
                 raise KeyError(item)
             except KeyError as inner:
-                raise Mine("outer") from inner
+                raise OwnError("outer") from inner
 
-        with pytest.raises(Mine) as caught:
+        with pytest.raises(OwnError) as caught:
             DataFlow((numbers, wraps))()
         assert isinstance(caught.value.__cause__, KeyError)
 
@@ -176,10 +86,10 @@ class TestTheExceptionItself:
         assert len(group.exceptions) == 2
 
     def test_the_same_exception_object_may_be_raised_in_run_after_run(self):
-        error = Mine("a singleton")
+        error = OwnError("a singleton")
         flow = DataFlow(raiser(error)["coroutine"])
         for _ in range(3):
-            with pytest.raises(Mine):
+            with pytest.raises(OwnError):
                 flow()
         assert len([note for note in error.__notes__ if note.startswith("in stage")]) == 1
 
@@ -188,7 +98,7 @@ class TestTheNote:
     """It names stage, path, attempt and the item's type and size, and tells no contents."""
 
     def note_of(self, definition):
-        with pytest.raises(Mine) as caught:
+        with pytest.raises(OwnError) as caught:
             DataFlow(definition)()
         (note,) = [each for each in caught.value.__notes__ if "stage" in each]
         return note
@@ -199,7 +109,7 @@ class TestTheNote:
     @pytest.mark.parametrize("where", ["loop", "thread"])
     def test_names_all_of_these(self, options, where):
         def sync_fails(item):
-            raise Mine("boom")
+            raise OwnError("boom")
 
         async def fails(item):
             sync_fails(item)
@@ -218,11 +128,11 @@ class TestTheNote:
         "sort", ["async source", "source", "iterable", "its key", "filter", "scan", "branch"]
     )
     def test_names_the_stage_whatever_it_is(self, sort):
-        assert "definition[" in self.note_of(raiser(Mine("boom"))[sort])
+        assert "definition[" in self.note_of(raiser(OwnError("boom"))[sort])
 
     def test_tells_the_place_within_a_spliced_flow_and_a_named_branch(self):
         async def fails(item):
-            raise Mine
+            raise OwnError
 
         inner = DataFlow((same, fails))
         note = self.note_of((numbers, {"left": same, "right": [same, inner]}))
@@ -237,7 +147,7 @@ class TestTheNote:
                 return SECRET
 
         async def fails(item):
-            raise Mine("boom")
+            raise OwnError("boom")
 
         async def records():
             for _ in range(3):
@@ -246,7 +156,7 @@ class TestTheNote:
         async def main():
             flow = DataFlow((records, same_in_thread, stage(fails, concurrency=3, ordered=False)))
             run = flow.stream()
-            with pytest.raises(Mine) as caught:
+            with pytest.raises(OwnError) as caught:
                 await collected(run)
             return "\n".join([*caught.value.__notes__, repr(run), repr(run.stats()), repr(flow)])
 
@@ -292,13 +202,13 @@ class TestEverythingElseHasEndedBefore:
 
         async def fails(item):
             await turns()
-            raise Mine
+            raise OwnError
 
         async def main():
             flow = DataFlow((source, in_thread, (waits, fails)), resources={"db": pool})
             before = threading.active_count()
             run = flow.stream()
-            with pytest.raises(Mine):
+            with pytest.raises(OwnError):
                 await anext(run)
             seen = list(ledger)
             assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -331,10 +241,10 @@ class TestManyFailTogether:
                 if waiting == 4:
                     barrier.set()
                 await barrier.wait()
-                raise Mine(f"number {item}")
+                raise OwnError(f"number {item}")
 
             run = DataFlow((numbers, stage(fails, concurrency=4, ordered=ordered))).stream()
-            with pytest.raises(Mine) as caught:
+            with pytest.raises(OwnError) as caught:
                 await collected(run)
             return caught.value, run.failures
 
@@ -397,7 +307,7 @@ class TestCleanUpErrors:
 
             async def picky(item):
                 if leave == "failure" and item == step // 3:
-                    raise Mine(item)
+                    raise OwnError(item)
                 return item
 
             run = DataFlow((source, many, picky)).stream(buffer=buffer)
@@ -439,7 +349,7 @@ class TestWhenItComes:
     def test_results_that_are_ready_come_first(self):
         async def fails_late(item):
             if item == 3:
-                raise Mine
+                raise OwnError
             return item
 
         async def main():
@@ -447,7 +357,7 @@ class TestWhenItComes:
                 await turns()
                 assert run.state == "failed"
                 seen = []
-                with pytest.raises(Mine):
+                with pytest.raises(OwnError):
                     async for result in run:
                         seen.append(result)
                 return seen
@@ -459,7 +369,7 @@ class TestWhenItComes:
 
         async def fails(item):
             if item == 1:
-                raise Mine
+                raise OwnError
             return item
 
         async def main():
@@ -467,7 +377,7 @@ class TestWhenItComes:
                 first = await anext(run)
                 await asyncio.sleep(5)
                 assert asyncio.current_task().cancelling() == 0
-                with pytest.raises(Mine):
+                with pytest.raises(OwnError):
                     await anext(run)
                 return first
 
@@ -475,18 +385,18 @@ class TestWhenItComes:
 
     def test_one_that_is_not_asked_for_comes_on_leaving(self):
         async def fails(item):
-            raise Mine
+            raise OwnError
 
         async def main():
             async with DataFlow((numbers, fails)).stream():
                 await asyncio.sleep(5)
 
-        with pytest.raises(Mine):
+        with pytest.raises(OwnError):
             run_virtual(main())
 
     def test_an_error_of_the_body_wins_and_gets_it_as_a_note(self):
         async def fails(item):
-            raise Mine("the run's")
+            raise OwnError("the run's")
 
         async def main():
             async with DataFlow((numbers, fails)).stream():
@@ -498,86 +408,8 @@ class TestWhenItComes:
         assert "the run's" in "".join(caught.value.__notes__)
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Mine])
-@pytest.mark.parametrize("sort", SORTS)
-class TestWhatEndsPrograms:
-    """Invariant 38: they pass through unchanged, and everything is closed first."""
-
-    def test_comes_out_of_a_call(self, kind, sort):
-        error = kind(3)
-        with pytest.raises(kind) as caught:
-            DataFlow(raiser(error)[sort])()
-        assert caught.value is error
-
-    def test_comes_out_of_a_stream(self, kind, sort):
-        error = kind(3)
-
-        async def main():
-            with pytest.raises(kind) as caught:
-                async with DataFlow(raiser(error)[sort]).stream() as run:
-                    await collected(run)
-            assert caught.value is error
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-        asyncio.run(main())
-
-    def test_comes_out_of_an_iteration(self, kind, sort):
-        error = kind(3)
-        with pytest.raises(kind) as caught, DataFlow(raiser(error)[sort]).iterate() as results:
-            list(results)
-        assert caught.value is error
-
-
-@pytest.mark.parametrize(
-    "kind", [StopIteration, StopAsyncIteration, GeneratorExit, asyncio.CancelledError, TimeoutError, EOFError]
-)
-@pytest.mark.parametrize("sort", SORTS)
-class TestWhatMeansSomethingToPython:
-    """A stage that raises one of these has failed: it neither hangs nor ends in silence."""
-
-    def check(self, error, kind):
-        if kind is asyncio.CancelledError:
-            assert isinstance(error, StageCancelledError)
-        # Python itself makes a RuntimeError of a StopIteration that leaves a coroutine.
-        assert isinstance(error, kind | RuntimeError | DataFlowError)
-
-    def test_in_a_call(self, kind, sort):
-        with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever comes is looked at
-            DataFlow(raiser(kind("mine"))[sort])()
-        self.check(caught.value, kind)
-
-    def test_in_a_stream(self, kind, sort):
-        async def main():
-            async with DataFlow(raiser(kind("mine"))[sort]).stream() as run:
-                with pytest.raises(BaseException) as caught:  # noqa: PT011
-                    async for _ in run:
-                        pass
-            self.check(caught.value, kind)
-
-        asyncio.run(main())
-
-    def test_in_an_iteration(self, kind, sort):
-        with (
-            pytest.raises(BaseException) as caught,
-            DataFlow(raiser(kind("mine"))[sort]).iterate() as results,
-        ):  # noqa: PT011
-            for _ in results:
-                pass
-        self.check(caught.value, kind)
-
-
-@pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration, asyncio.CancelledError])
-async def test_such_an_item_can_be_skipped_like_any_other(kind):
-    async def picky(item):
-        if item == 2:
-            raise kind("mine")
-        return item
-
-    assert await DataFlow((numbers, stage(picky, on_error="skip"))).run() == [0, 1, 3, 4]
-
-
 def test_a_merge_of_a_failing_and_an_endless_source_ends():
-    error = Mine()
+    error = OwnError()
     flow = DataFlow(((endless, raiser(error)["async source"][0]), merge, batch(3), take(1000)))
-    with pytest.raises(Mine):
+    with pytest.raises(OwnError):
         flow()

@@ -213,6 +213,22 @@ class TestNames:
         assert graph_of((source, {"z": a, "y": b})).outputs == ("a", "b")
 
 
+class TestFanOut:
+    @pytest.mark.parametrize("group", [{"only": a}, {stage(a, name="only")}])
+    def test_a_dict_or_set_of_one_behind_a_choice_stays_a_group(self, group):
+        graph = graph_of((source, route(bool), group, b))
+        assert graph.branches == {"route": ("only",)}
+        assert len(edges(graph)) == 3
+
+    def test_a_dict_of_one_elsewhere_is_its_member(self):
+        assert graph_of((source, {"only": a}, b)) == graph_of((source, a, b))
+
+    def test_a_choice_behind_a_choice(self):
+        graph = graph_of((source, route(bool), {"x": [split, (a, b)], "y": c}))
+        assert graph.branches == {"route": ("x", "y"), "split": ("a", "b")}
+        assert {(each.target, each.branch) for each in graph.out_of("route")} == {("split", 0), ("c", 1)}
+
+
 class TestFanIn:
     """What parameters ask for, two or more branches lead in."""
 

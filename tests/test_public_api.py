@@ -154,9 +154,3 @@ def test_importing_the_package_starts_nothing(after_import):
     assert after_import["threads"] == 1
     assert after_import["asyncgen_hooks"]
     assert after_import["untouched"]
-
-
-def test_the_version_is_the_distribution_s():
-    from importlib.metadata import version
-
-    assert getattr(asyncdataflow, "__version__", version("asyncdataflow")) == version("asyncdataflow")

@@ -253,7 +253,9 @@ async def _later():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: "value", functools.partial(_later), _later], ids=["value", "partial of a coroutine function", "coroutine function"]
+    "make",
+    [lambda: "value", functools.partial(_later), _later],
+    ids=["value", "partial of a coroutine function", "coroutine function"],
 )
 def test_a_callable_that_makes_no_context_manager_gives_its_value(make):
     async def use(item, *, db):

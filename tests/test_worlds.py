@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from asyncdataflow import DataFlow, stage
+from asyncdataflow import DataFlow, stage, take
 
 HUGE = 7**20000
 
@@ -285,3 +285,28 @@ async def test_a_stage_that_raises_stop_iteration_fails_and_neither_ends_nor_han
     """Python makes a ``RuntimeError`` of it wherever it leaves a coroutine or generator."""
     with pytest.raises(RuntimeError, match=r"Stop(Async)?Iteration"):
         await made_of([1], world)
+
+
+def endless(item):
+    while True:
+        yield item
+
+
+async def endless_on_loop(item):
+    while True:
+        yield item
+
+
+ENDLESS = {
+    "thread": stage(endless),
+    "inline": stage(endless, executor="inline"),
+    "process": stage(endless, executor="process"),
+    "loop": stage(endless_on_loop),
+}
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+@pytest.mark.parametrize("world", ENDLESS.values(), ids=ENDLESS.keys())
+async def test_an_endless_generator_is_left_in_every_world(world, concurrency):
+    """Invariant 20: closed on early exit; the leak check sees what is not."""
+    assert await made_of(range(5), stage(world, concurrency=concurrency), take(300)) == [0] * 300

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import pickle
+import sys
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
-from types import AsyncGeneratorType, GeneratorType
-from typing import Any, Final
+from types import AsyncGeneratorType, GeneratorType, TracebackType
+from typing import Any, Final, TypeVar
 
 from ..errors import ArgumentsError, ResultError, StageTimeoutError
 from ..naming import describe_item
@@ -27,6 +28,8 @@ from .process import ProcessTarget
 __all__ = ("Bound", "Call", "Calls", "enter_any")
 
 _GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
+
+T = TypeVar("T")
 
 Each = Callable[[Any], AbstractAsyncContextManager[AsyncIterator[Any]]]
 
@@ -79,21 +82,24 @@ class Calls:
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
             self.lane = Lane(stage.title, stage.concurrency, setup)
 
-    @asynccontextmanager
-    async def worker(self) -> AsyncGenerator[Call, None]:
+    def worker(self) -> AbstractAsyncContextManager[Call]:
         """A worker's call; what the worker has of its own is made on entry and closed on exit."""
+        return _Opening(self._enter_worker)
+
+    async def _enter_worker(self, stack: AsyncExitStack) -> Call:
         if self.lane is not None:
-            yield Call(self._lane_one(self.lane), self._lane_each(self.lane), self._lane_apply(self.lane))
-            return
-        async with AsyncExitStack() as stack:
-            if self._how.kind == "sink":
-                function = await stack.enter_async_context(self._stage.fn.open())
-            else:
-                own = {
-                    name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()
-                }
-                function = functools.partial(self._stage.fn, **self._kwargs, **own) if callable(self._stage.fn) else None
-            yield Call(self._loop_one(function), self._loop_each(function), self._loop_apply(function))
+            return Call(self._lane_one(self.lane), self._lane_each(self.lane), self._lane_apply(self.lane))
+        if self._how.kind == "sink":
+            function = await stack.enter_async_context(self._stage.fn.open())
+        else:
+            own = {name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()}
+            function = functools.partial(self._stage.fn, **self._kwargs, **own) if callable(self._stage.fn) else None
+        return Call(self._loop_one(function), self._loop_each(function), self._loop_apply(function))
+
+    def let_go(self) -> None:
+        """Forget what the callable got by name, when the run is over."""
+        self._kwargs.clear()
+        self._bound = Bound()
 
     def _arguments(self, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self._how.arguments == "params":
@@ -162,18 +168,16 @@ class Calls:
     def _lane_each(self, lane: Lane) -> Each:
         reading = self._how.kind in ("iterable", "feed")
 
-        @asynccontextmanager
-        async def each(item: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
-            args, kwargs = ((), {}) if reading else self._arguments(item)
-            # What is handed over is iterated over here, so that nothing must be made ahead of it.
-            room = self._room if self._how.kind != "function" else lambda: 0
-            iterator: LaneIterator = await lane.iterate(args, kwargs, room)
-            try:
-                yield iterator if self._how.kind != "function" else _rejoined(iterator)
-            finally:
-                await iterator.aclose()
+        # What is handed over is iterated over here, so that nothing must be made ahead of it.
+        room = self._room if self._how.kind != "function" else lambda: 0
 
-        return each
+        async def begin(item: Any, stack: AsyncExitStack) -> AsyncIterator[Any]:
+            args, kwargs = ((), {}) if reading else self._arguments(item)
+            iterator: LaneIterator = await lane.iterate(args, kwargs, room)
+            stack.push_async_callback(iterator.aclose)
+            return iterator if self._how.kind != "function" else _rejoined(iterator)
+
+        return lambda item: _Opening(functools.partial(begin, item))
 
     @contextmanager
     def _thread_setup(self) -> Iterator[Target]:
@@ -242,8 +246,7 @@ async def _rejoined(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
         if type(item) is not _ForTheLoop:
             yield item
             continue
-        made = await item.made if hasattr(type(item.made), "__await__") else item.made
-        async for each in _members(made):
+        async for each in _members(await _settled(item.made)):
             yield each
 
 
@@ -276,8 +279,12 @@ def _spread(item: Any, over: tuple[Parameter, ...]) -> tuple[tuple[Any, ...], di
 
 
 async def _settled(result: Any) -> Any:
-    """The result itself, awaited where a plain callable returned an awaitable."""
-    return await result if hasattr(type(result), "__await__") else result
+    """The result itself, awaited where a plain callable returned an awaitable.
+
+    An aiostream ``Stream`` is awaitable too, but is the items themselves.
+    """
+    kind = type(result)
+    return await result if hasattr(kind, "__await__") and not hasattr(kind, "__aiter__") else result
 
 
 def _checked(result: Any) -> Any:
@@ -326,7 +333,33 @@ async def _members(made: Any) -> AsyncGenerator[Any, None]:
             yield item
 
 
-@asynccontextmanager
-async def _open_source(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
-    async with source.open() as items, opened(items) as iterator:
-        yield iterator
+def _open_source(source: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+    async def begin(stack: AsyncExitStack) -> AsyncIterator[Any]:
+        items = await stack.enter_async_context(source.open())
+        return await stack.enter_async_context(opened(items))
+
+    return _Opening(begin)
+
+
+class _Opening(AbstractAsyncContextManager[T]):
+    """A context of what a function enters on a stack.
+
+    Not contextlib's decorator: that sets attributes on every exception that passes through,
+    which a frozen one refuses, and it lets what is entered swallow the exception.
+    """
+
+    def __init__(self, begin: Callable[[AsyncExitStack], Awaitable[T]]) -> None:
+        self._begin = begin
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> T:
+        try:
+            return await self._begin(self._stack)
+        except BaseException:
+            await self._stack.__aexit__(*sys.exc_info())
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)

@@ -166,7 +166,7 @@ class Channel(Generic[T]):
             self._weight -= self._weights.popleft()
         if self._keeps_slots:
             self._held += 1
-        elif self._putters:
+        if self._putters:
             self._wake_putters()
         if not self._items and not self._senders:
             self._wake_all_getters()

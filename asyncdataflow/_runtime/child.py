@@ -16,11 +16,12 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from multiprocessing import connection, parent_process
-from multiprocessing.connection import Connection
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import ArgumentsError, ResultError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 __all__ = (
     "CALL",
@@ -174,6 +175,9 @@ class _Worker:
 
 
 def _end_with_parent() -> None:
+    # Here, because the parent imports this module too and most flows have no processes.
+    from multiprocessing import connection, parent_process  # noqa: PLC0415
+
     parent = parent_process()
     if parent is None:
         return

@@ -13,17 +13,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 from ..errors import ChannelClosed, ShutdownTimeoutError, StageCancelledError
 from ..graph import Graph
+from ..naming import annotate, describe_error
 from ..policy import Buffer
 from ..stats import RunState
 from .build import build
 from .channel import Channel, Receiver
 from .resources import open_resources
-from .supervise import own_cancel
+from .supervise import not_an_ending, own_cancel
 from .worker import Loop, Work
 
 __all__ = ("GRACE", "Execution")
@@ -106,7 +107,7 @@ class Execution:
             self.state = "stopping"
             self._grace = grace
             self._turned.set()
-            if self._opening:
+            if self._opening and asyncio.current_task(self._loop) is not self._runner:
                 self._runner.cancel()
 
     def abandon(self) -> None:
@@ -118,6 +119,8 @@ class Execution:
         """The first failure stops the run; later ones become notes on it."""
         if any(error is each for each in self.failures):
             return
+        if isinstance(error, Exception):
+            error = not_an_ending(error)
         if work is not None and isinstance(error, Exception):
             notes = getattr(error, "__notes__", ())
             if not any(str(note).startswith("in stage") for note in notes):
@@ -125,8 +128,9 @@ class Execution:
                 work.supervisor.annotate_stage(error)
         if self.failures:
             if isinstance(self.failures[0], Exception):
-                self.failures[0].add_note(f"and then: {error!r}")
-            _logger.error("%s: a further failure: %r", self.name, error, exc_info=error)
+                annotate(self.failures[0], f"and then: {describe_error(error)}")
+            with suppress(Exception):
+                _logger.error("%s: a further failure: %s", self.name, describe_error(error), exc_info=error)
         self.failures.append(error)
         self.stop(self._grace)
 
@@ -140,18 +144,21 @@ class Execution:
 
     async def _run(self) -> None:
         """The runner: never raises, always reaches the end."""
+        stack = AsyncExitStack()
         try:
-            resources = open_resources(self._resources, self._params)
-            opened = await resources.__aenter__()
-            await self._work(opened)
-            await self._close(resources)
+            await self._work(await open_resources(stack, self._resources, self._params))
         except asyncio.CancelledError:
             self.stop()
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error)
+        try:
+            await self._close(stack)
+        except BaseException as error:  # noqa: BLE001 - as above; cancelled, they are closed all the same
+            if not isinstance(error, asyncio.CancelledError):
+                self.fail(error)
 
-    async def _close(self, resources: AbstractAsyncContextManager[Any]) -> None:
-        """Leave the resources; they see the failure, as a transaction has to that rolls back."""
+    async def _close(self, resources: AsyncExitStack) -> None:
+        """Leave the resources that were entered; they see the failure, as a transaction has to that rolls back."""
         failure = self.failures[0] if self.failures else None
         details = (None, None, None) if failure is None else (type(failure), failure, failure.__traceback__)
         grace = self._grace if self.state == "stopping" else None
@@ -305,9 +312,22 @@ class Execution:
         for timer in self._timers:
             timer.cancel()
         self._output.end()
+        self._let_go()
         self.state = "failed" if self.failures else "ended"
         if not self.ended.done():
             self.ended.set_result(None)
+
+
+    def _let_go(self) -> None:
+        """Break the cycles, so that what the run was given lives no longer than it."""
+        self._params = self._resources = {}
+        self._items = None
+        for work in self.works:
+            for channel in work.outlet.channels:
+                channel.on_abandoned = None
+            work.calls.let_go()
+            if work.calls.lane is not None:
+                work.calls.lane.on_broken = None
 
 
 def _described(task: asyncio.Task[None], work: Work) -> str:

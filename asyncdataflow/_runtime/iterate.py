@@ -7,10 +7,11 @@ import contextvars
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+from ..naming import annotate, describe_error
 from .run import Run
 
 __all__ = ("SyncRun",)
@@ -50,7 +51,7 @@ class SyncRun(Iterator[T], Generic[T]):
         except Exception as failure:
             if error is None:
                 raise
-            error.add_note(f"and the run failed: {failure!r}")
+            annotate(error, f"and the run failed: {describe_error(failure)}")
 
     def __iter__(self) -> SyncRun[T]:
         """It is its own iterator."""
@@ -62,13 +63,17 @@ class SyncRun(Iterator[T], Generic[T]):
             raise StopIteration
         run, loop = self._start()
         try:
-            return asyncio.run_coroutine_threadsafe(_next(run), loop).result()
-        except StopAsyncIteration:
-            self._end_thread()
-            raise StopIteration from None
+            result, error = asyncio.run_coroutine_threadsafe(_outcome(anext, run), loop).result()
         except BaseException:
+            # Ctrl-C while waiting here.
             self.close()
             raise
+        if error is None:
+            return cast("T", result)
+        self.close()
+        if isinstance(error, StopAsyncIteration):
+            raise StopIteration
+        raise error
 
     def close(self) -> None:
         """Stop the run, wait until nothing is left, and end the thread. Idempotent."""
@@ -76,9 +81,12 @@ class SyncRun(Iterator[T], Generic[T]):
             self._closed = True
             return
         try:
-            asyncio.run_coroutine_threadsafe(self._run.aclose(), self._loop).result()
+            closing = _outcome(Run.aclose, self._run)
+            _, error = asyncio.run_coroutine_threadsafe(closing, self._loop).result()
         finally:
             self._end_thread()
+        if error is not None:
+            raise error
 
     def __del__(self, warn: Callable[..., Any] = warnings.warn) -> None:
         """Dropped while it works: stop, and say so."""
@@ -115,12 +123,16 @@ class SyncRun(Iterator[T], Generic[T]):
 
 
 def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any]) -> None:
-    closing = loop.create_task(run.aclose())
+    closing = loop.create_task(_outcome(Run.aclose, run))
     closing.add_done_callback(lambda _: loop.stop())
 
 
-async def _next(run: Run[T]) -> T:
-    return await anext(run)
+async def _outcome(ask: Callable[[Run[Any]], Awaitable[Any]], run: Run[Any]) -> tuple[Any, BaseException | None]:
+    """What came of it; raised out of a task, ``KeyboardInterrupt`` would end the loop under the run."""
+    try:
+        return await ask(run), None
+    except BaseException as error:  # noqa: BLE001 - carried to the thread that asked, whatever it is
+        return None, error
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -12,6 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from .bridge import Closed
@@ -54,6 +55,8 @@ class Job(ABC):
             if renew is not None:
                 renew()
         send((self, *outcome))
+        # An exception keeps this frame alive, through those that it came through.
+        del outcome
 
     def refuse(self, error: BaseException, send: Send) -> None:
         """Called in a thread that has nothing to call, because of ``error``."""
@@ -87,19 +90,23 @@ class Job(ABC):
 class CallJob(Job):
     """One call.
 
-    Attributes:
+    Args:
+        args: Positional arguments of the target.
+        kwargs: Its keyword arguments.
         future: Gets ``(whether it succeeded, result or exception)``; a result in any case,
             because ``StopIteration`` may not be set as an exception.
     """
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], future: asyncio.Future[Any]) -> None:
         super().__init__(args, kwargs)
-        self.future = future
+        self._future: asyncio.Future[Any] | None = future
 
     def deliver(self, flag: bool, value: Any) -> bool:
         """Called on the loop with the answer."""
-        if not self.future.done():
-            self.future.set_result((flag, value))
+        # An exception knows the job by the frames it came through; the job is not to know it too.
+        future, self._future = self._future, None
+        if future is not None and not future.done():
+            future.set_result((flag, value))
         return True
 
     def _done(self, target: Target, send: Send) -> tuple[bool, Any]:
@@ -229,7 +236,8 @@ def _carried(error: BaseException) -> BaseException:
     is, and the circle would keep the item alive. ``StopIteration`` and
     ``StopAsyncIteration`` would end the coroutines and iterators that they pass through.
     """
-    error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+    with suppress(Exception):  # A frozen dataclass as an exception takes no attributes.
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
     if isinstance(error, StopIteration | StopAsyncIteration):
         made = RuntimeError(f"{type(error).__name__} was raised in a thread")
         made.__cause__ = error

@@ -68,15 +68,16 @@ class Lane:
         then; a target that can be killed is.
         """
         await self._begin()
-        job = CallJob(args, kwargs, self._loop.create_future())
+        future: asyncio.Future[Any] = self._loop.create_future()
+        job = CallJob(args, kwargs, future)
         self._inbox.put(job)
         try:
             if timeout is None:
-                succeeded, value = await job.future
+                succeeded, value = await future
             else:
-                succeeded, value = await self._in_time(job, timeout)
+                succeeded, value = await _in_time(future, timeout)
         finally:
-            if not job.future.done() or job.future.cancelled():
+            if not future.done() or future.cancelled():
                 job.abandon()
         if succeeded:
             return value
@@ -84,7 +85,7 @@ class Lane:
             raise value
         finally:
             # Else the exception's traceback and this frame keep each other alive.
-            del value, job
+            del value, future
 
     async def iterate(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], room: Callable[[], int]
@@ -119,15 +120,6 @@ class Lane:
                 await asyncio.wait([self._pump])
         await self._outbox.wait_closed()
         return [_described(thread) for thread in left]
-
-    async def _in_time(self, job: CallJob, timeout: float) -> Any:
-        try:
-            async with asyncio.timeout(timeout) as scope:
-                return await job.future
-        except TimeoutError:
-            if scope.expired():
-                raise StageTimeoutError(f"no result within timeout={timeout} s") from None
-            raise
 
     async def _begin(self) -> None:
         """Wait for a thread to be free, and start one if there may be more."""
@@ -222,6 +214,16 @@ class Lane:
     def _free_place(self) -> None:
         self._busy -= 1
         self._place_in.send_nowait(None)
+
+
+async def _in_time(future: asyncio.Future[Any], timeout: float) -> Any:
+    try:
+        async with asyncio.timeout(timeout) as scope:
+            return await future
+    except TimeoutError:
+        if scope.expired():
+            raise StageTimeoutError(f"no result within timeout={timeout} s") from None
+        raise
 
 
 def _described(thread: threading.Thread) -> str:

@@ -12,7 +12,6 @@ unpickled, so that no value, however it misbehaves, puts the two sides out of st
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import pickle
 import select
 import signal
@@ -20,13 +19,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ArgumentsError, RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
 from . import child
+
+if TYPE_CHECKING:
+    # Loaded when a process starts: importing the package must not cost everybody what few use.
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 __all__ = ("ProcessTarget",)
 
@@ -163,6 +164,8 @@ class ProcessTarget:
         return self._start() if self._pipe is None else self._pipe
 
     def _start(self) -> Connection:
+        import multiprocessing  # noqa: PLC0415 - as above
+
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
@@ -261,6 +264,8 @@ def _sigint_blocked() -> Iterator[None]:
 
     Else Ctrl-C would end it while it is being set up.
     """
+    from multiprocessing import resource_tracker  # noqa: PLC0415 - as above
+
     # It clears the mask if it has to start its own process, so that has to be done before.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from typing import Any, Final
 
-from ..naming import place
+from ..naming import annotate, place
 from ..parameters import for_call
 from ..signature import read
 from .call import enter_any
@@ -16,31 +17,31 @@ from .lane import Lane, Target
 __all__ = ("open_resources",)
 
 _PATIENCE: Final = 5.0
+_logger = logging.getLogger("asyncdataflow")
 
 
-@asynccontextmanager
 async def open_resources(
-    resources: Mapping[str, Any], params: Mapping[str, Any]
-) -> AsyncGenerator[dict[str, Any], None]:
+    stack: AsyncExitStack, resources: Mapping[str, Any], params: Mapping[str, Any]
+) -> dict[str, Any]:
     """The resources by name, each opened.
 
     Args:
+        stack: Where they are entered; leaving it closes them in reverse order.
         resources: A callable is called like a source and what it makes is entered where it
             is a context manager; anything else is passed as it stands.
         params: The run's parameters.
     """
     opened: dict[str, Any] = {}
-    async with AsyncExitStack() as stack:
-        for name, resource in resources.items():
-            if not callable(resource):
-                opened[name] = resource
-                continue
-            try:
-                opened[name] = await _open(stack, name, resource, params)
-            except BaseException as error:
-                error.add_note(f"while opening {place('resources', name)}")
-                raise
-        yield opened
+    for name, resource in resources.items():
+        if not callable(resource):
+            opened[name] = resource
+            continue
+        try:
+            opened[name] = await _open(stack, name, resource, params)
+        except BaseException as error:
+            annotate(error, f"while opening {place('resources', name)}")
+            raise
+    return opened
 
 
 async def _open(stack: AsyncExitStack, name: str, resource: Any, params: Mapping[str, Any]) -> Any:
@@ -78,4 +79,5 @@ async def _close(lane: Lane) -> None:
         if ending:
             await asyncio.wait(ending, timeout=_PATIENCE)
     finally:
-        await lane.close()
+        for left in await lane.close():
+            _logger.error("left behind: %s", left)

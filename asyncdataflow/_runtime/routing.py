@@ -91,7 +91,8 @@ class Edges:
 
     A broadcast first gives the value to every edge with room and then waits for the
     full ones, so that one full branch keeps nothing from another that could go on
-    (a diamond would stand still otherwise).
+    (a diamond would stand still otherwise). Workers that send side by side do so one
+    after the other where there is anything to wait for: every branch sees one order.
     """
 
     keeps_none = True
@@ -100,26 +101,45 @@ class Edges:
         self._branches = [list(each) for each in branches]
         self._all = [sender for branch in self._branches for sender in branch]
         self._only = self._all[0] if len(self._all) == 1 else None
+        self._waiting = 0
+        self._turn = asyncio.Lock()
         self.channels: Sequence[Channel[Any]] = [sender.channel for sender in self._all]
 
     async def send(self, value: Any) -> None:
         """Send to every branch."""
         if self._only is not None:
             await self._only.send(value)
-        else:
-            await _broadcast(self._all, value)
+            return
+        await self._in_turn([(self._all, value)], strict=True)
 
     async def deliver(self, deliveries: Iterable[Delivery]) -> None:
         """Send each value to its branch; a branch that wants no more is passed over."""
         if self.channels and all(each.abandoned for each in self.channels):
             raise ChannelClosed(", ".join(each.name for each in self.channels))
+        to_branches: list[tuple[Sequence[Sender[Any]], Any]] = []
         for branch, value in deliveries:
             if branch == ALL:
                 await self.send(value)
             elif branch == ANY:
                 await _send_to_any(self._all, value)
             else:
-                await _broadcast(self._branches[branch], value, strict=False)
+                to_branches.append((self._branches[branch], value))
+        if to_branches:
+            await self._in_turn(to_branches, strict=False)
+
+    async def _in_turn(self, sends: Sequence[tuple[Sequence[Sender[Any]], Any]], *, strict: bool) -> None:
+        """Send each value to all of its senders; with ``strict`` somebody has to want it."""
+        left = None if self._waiting else _offer(sends, strict=strict)
+        if left is not None and not left:
+            return
+        self._waiting += 1
+        try:
+            async with self._turn:
+                for full, value, wanting in _offer(sends, strict=strict) if left is None else left:
+                    if await _wait_for(full, value) == wanting and strict:
+                        raise ChannelClosed(_names(full))
+        finally:
+            self._waiting -= 1
 
     def room(self) -> int:
         """The least room of any edge."""
@@ -131,23 +151,34 @@ class Edges:
             sender.close()
 
 
-async def _broadcast(senders: Sequence[Sender[Any]], value: Any, *, strict: bool = True) -> None:
-    """Send to all that still want it; with ``strict`` somebody has to."""
-    full: list[Sender[Any]] = []
-    wanted = 0
-    for sender in senders:
-        if sender.channel.abandoned:
-            continue
-        wanted += 1
-        if not sender.put(value):
-            full.append(sender)
+def _names(senders: Sequence[Sender[Any]]) -> str:
+    return ", ".join(each.channel.name for each in senders)
+
+
+def _offer(
+    sends: Sequence[tuple[Sequence[Sender[Any]], Any]], *, strict: bool
+) -> list[tuple[list[Sender[Any]], Any, int]]:
+    """Give each value to its senders with room: those without, the value, and how many want it."""
+    left = []
+    for senders, value in sends:
+        wanting = [each for each in senders if not each.channel.abandoned]
+        if strict and not wanting:
+            raise ChannelClosed(_names(senders))
+        full = [each for each in wanting if not each.put(value)]
+        if full:
+            left.append((full, value, len(wanting)))
+    return left
+
+
+async def _wait_for(full: Sequence[Sender[Any]], value: Any) -> int:
+    """Give a value to those without room; how many of them want it no more."""
+    gone = 0
     for sender in full:
         try:
             await sender.wait_to_put(value)
         except ChannelClosed:
-            wanted -= 1
-    if strict and not wanted:
-        raise ChannelClosed(", ".join(each.channel.name for each in senders))
+            gone += 1
+    return gone
 
 
 async def _send_to_any(senders: Sequence[Sender[Any]], item: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType, TracebackType
@@ -11,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import BusyRunError, EndOfChannel
 from ..graph import Graph, named
+from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
 from .execution import GRACE, Execution
 from .worker import Work
@@ -60,7 +62,7 @@ class Run(AsyncIterator[T], Generic[T]):
         self._execution: Execution | None = None
         self._name = name
         self.graph = graph
-        self._make = functools.partial(Execution, name, graph, params, resources, items, buffer)
+        self._make: Callable[[], Execution] | None = functools.partial(Execution, name, graph, params, resources, items, buffer)
         self._results = 0
         self._holds = False
         self._waiting = False
@@ -97,12 +99,14 @@ class Run(AsyncIterator[T], Generic[T]):
         """
         cancelled = await self._end()
         failure = self._failure()
-        if error is not None:
-            if failure is not None and failure is not error:
-                error.add_note(f"and the run of {self._name} failed: {failure!r}")
+        # A cancellation that arrived meanwhile has to come out, or whoever cancelled waits in vain.
+        wins = cancelled or error
+        if wins is not None:
+            if failure is not None and failure is not wins:
+                annotate(wins, f"and the run of {self._name} failed: {describe_error(failure)}")
+            if cancelled is not None:
+                raise cancelled
             return
-        if cancelled is not None:
-            raise cancelled
         if failure is not None:
             raise failure
 
@@ -194,7 +198,11 @@ class Run(AsyncIterator[T], Generic[T]):
         if cancelled is not None:
             raise cancelled
         failure = self._failure()
-        if failure is not None:
+        in_flight = sys.exc_info()[1]
+        if failure is not None and isinstance(in_flight, asyncio.CancelledError):
+            # Closed in a `finally` on the way out of a cancellation, which has to come out.
+            annotate(in_flight, f"and the run of {self._name} failed: {describe_error(failure)}")
+        elif failure is not None:
             raise failure
 
     def stats(self) -> RunStats:
@@ -230,7 +238,9 @@ class Run(AsyncIterator[T], Generic[T]):
 
     def _started(self) -> Execution:
         if self._execution is None:
+            assert self._make is not None, "made once"  # noqa: S101 - for the type checker
             self._execution = self._make()
+            self._make = None
         return self._execution
 
     def _failure(self) -> BaseException | None:

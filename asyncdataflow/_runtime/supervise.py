@@ -10,12 +10,12 @@ from typing import Any
 
 from ..errors import StageCancelledError
 from ..message import DeadLetter
-from ..naming import describe_item, place
+from ..naming import annotate, describe_item, place
 from ..policy import DeadLetterPolicy, Retry
 from ..stage import Stage
 from .channel import Sender
 
-__all__ = ("Counters", "Supervisor", "own_cancel")
+__all__ = ("Counters", "Supervisor", "not_an_ending", "own_cancel")
 
 
 @dataclass(slots=True)
@@ -77,7 +77,10 @@ class Supervisor:
         if self._retry is not None and await self._waited(self._retry, error, attempt, since):
             self._counters.retried += 1
             return True
-        await self.give_up(error, item, attempt)
+        try:
+            await self.give_up(error, item, attempt)
+        finally:
+            del error, item  # The traceback gets this frame: a cycle.
         return False
 
     async def give_up(self, error: Exception, item: Any, attempt: int) -> None:
@@ -92,18 +95,19 @@ class Supervisor:
             self._counters.dead_lettered += 1
             return
         self._counters.failed += 1
-        raise error
+        try:
+            raise error
+        finally:
+            del error, item
 
     def annotate(self, error: BaseException, item: Any, attempt: int) -> None:
         """Say on the exception where it was raised and with what."""
-        of = "" if self.attempts == 1 else f", attempt {attempt} of {self.attempts or 'any number'}"
+        of = f", attempt {attempt} of {self.attempts or 'any number'}"
         self.annotate_stage(error, f"{of}, item: {describe_item(item)}" if self._has_items else of)
 
     def annotate_stage(self, error: BaseException, more: str = "") -> None:
         """Say on the exception in which stage it was raised."""
-        note = f"in stage {place(self._name, self._path)}{more}"
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+        annotate(error, f"in stage {place(self._name, self._path)}{more}")
 
     async def _waited(self, retry: Retry, error: Exception, attempt: int, since: float) -> bool:
         if not isinstance(error, retry.on) or (retry.attempts is not None and attempt >= retry.attempts):
@@ -114,6 +118,15 @@ class Supervisor:
             return False
         await asyncio.sleep(wait)
         return True
+
+
+def not_an_ending(error: Exception) -> Exception:
+    """An error to raise in place of one that means the end of an iteration to Python (PEP 479)."""
+    if not isinstance(error, StopIteration | StopAsyncIteration):
+        return error
+    made = RuntimeError(f"the stage raised {type(error).__name__}")
+    made.__cause__ = error
+    return made
 
 
 def own_cancel(error: asyncio.CancelledError) -> StageCancelledError | None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from ..errors import EndOfChannel
+from ..naming import annotate, describe_error
 from ..operators.protocol import ItemOperator, StreamOperator
 from ..stage import Stage
 from .call import Call, Calls
@@ -21,7 +22,7 @@ from .clock import Limiter, Turn
 from .keyed import Keyed
 from .order import Order
 from .routing import Outlet
-from .supervise import Counters, Supervisor, own_cancel
+from .supervise import Counters, Supervisor, not_an_ending, own_cancel
 
 __all__ = ("Loop", "Work")
 
@@ -258,9 +259,12 @@ class Work:
             except Exception as raised:
                 if _being_cancelled():
                     raise
-                error = raised
-            if not await self.supervisor.again(error, item, attempt, since):
-                return _NOTHING
+                error = not_an_ending(raised)
+            try:
+                if not await self.supervisor.again(error, item, attempt, since):
+                    return _NOTHING
+            finally:
+                del error  # Its traceback has this frame, which has the item: a cycle.
             attempt += 1
 
     async def _once(self, call: Call, item: Any) -> Any:
@@ -300,12 +304,15 @@ class Work:
             error, sent = await self._expand_once(call, item, turn)
             if error is None:
                 break
-            if sent:
-                # Part of it is on its way: another try would send that again.
-                await self.supervisor.give_up(error, item, attempt)
-                break
-            if not await self.supervisor.again(error, item, attempt, since):
-                break
+            try:
+                if sent:
+                    # Part of it is on its way: another try would send that again.
+                    await self.supervisor.give_up(error, item, attempt)
+                    break
+                if not await self.supervisor.again(error, item, attempt, since):
+                    break
+            finally:
+                del error  # As in ``_made``.
             attempt += 1
         self.counters.settled += 1
 
@@ -337,7 +344,7 @@ class Work:
                 if failed is None:
                     failed = error
                 else:
-                    failed.add_note(f"and then, on closing: {error!r}")
+                    annotate(failed, f"and then, on closing: {describe_error(error)}")
         return failed, sent
 
 

@@ -28,7 +28,8 @@ class Through(StreamOperator):
         (inlet,) = inlets
         async with aclosing(_items(inlet)) as items:
             made: Any = self.transform(items)
-            if inspect.isawaitable(made):
+            # An aiostream Stream is awaitable too, for its last item.
+            if inspect.isawaitable(made) and not isinstance(made, AsyncIterable):
                 made = await made
             async with opened(made) as stream:
                 async for item in stream:

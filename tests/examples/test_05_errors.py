@@ -13,7 +13,7 @@ def test_every_failing_item_goes_its_own_way(run_example):
     assert "kept aside: 5 of check, ValueError('nobody wants a five')" in lines
     assert lines[-3:-1] == [
         "the run ended with RuntimeError('the disk is full')",
-        "in stage load (definition[4]), item: int",
+        "in stage load (definition[4]), attempt 1 of 1, item: int",
     ]
     told = re.fullmatch(r"tried again: (\d+), left out: 1, kept aside: 1, fatal: 1", lines[-1])
     # Number 9 may or may not have been begun when number 8 ended the run.

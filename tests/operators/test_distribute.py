@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from asyncdataflow import DataFlow, balance, dead_letter, partition, route, split, stage, take
 from asyncdataflow.errors import DefinitionError, ResultError, UnknownBranchError
 from asyncdataflow.operators.distribute import stable_hash
+from tests.source import ROOT
 from tests.virtual_clock import run_virtual
 
 delays = st.lists(st.integers(0, 4), max_size=20)
@@ -371,16 +373,13 @@ def test_the_choice_is_the_same_in_every_process():
         "from asyncdataflow.operators.distribute import stable_hash\n"
         f"print([stable_hash(key) for key in {KEYS!r}])"
     )
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-        for seed in ("1", "2")
-    }
+    found = set()
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True
+        )
+        found.add(done.stdout.strip())
     assert found == {str([stable_hash(key) for key in KEYS])}
 
 

@@ -206,7 +206,6 @@ def pipes(aiostream):
         "accumulate": (pipe.accumulate(), lambda items: list(itertools.accumulate(items))),
         "enumerate": (pipe.enumerate(), lambda items: list(enumerate(items))),
         "takelast": (pipe.takelast(2), lambda items: items[-2:]),
-        "list": (pipe.list(), lambda items: [items]),
         "flatmap": (
             pipe.flatmap(aiostream.stream.just, task_limit=1),
             lambda items: items,
@@ -225,9 +224,11 @@ def test_every_pipable_operator_is_a_stage(aiostream, name):
     assert got == model(list(range(10)))
 
 
-def test_the_list_operator_of_aiostream_sends_its_last_state(aiostream):
-    """``pipe.list`` yields the growing list once, at the end of the stream."""
-    assert results(source_of(range(3)), through(aiostream.pipe.list())) == [[0, 1, 2]]
+def test_an_operator_that_sends_its_states_sends_them_all(aiostream):
+    """``pipe.list`` sends the one growing list at the start and after each item."""
+    got = results(source_of(range(3)), through(aiostream.pipe.list()))
+    assert got == [[0, 1, 2]] * 4
+    assert len({id(each) for each in got}) == 1
 
 
 def test_take_of_aiostream_stops_an_endless_source(aiostream):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -71,6 +72,32 @@ def test_several_full_branches_may_free_in_any_order(first):
             await quiet()
         await sending
         assert [lying(each) for each in receivers] == [[1]] * 3
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("whole", [True, False], ids=["broadcast", "one value each"])
+def test_a_branch_that_was_full_for_a_moment_is_not_held_back_by_one_that_stays_full(whole, order):
+    """Invariant 7: the waits are for all at once, not for one after the other."""
+
+    async def main():
+        outlet, receivers = branches(1, 1)
+        moment, stays = (receivers[place] for place in order)
+
+        async def send(item):
+            await (outlet.send(item) if whole else outlet.deliver([(place, item) for place in range(2)]))
+
+        await send(0)
+        sending = asyncio.create_task(send(1))
+        await quiet()
+        assert lying(moment) == [0]
+        await quiet()
+        assert lying(moment) == [1]
+        assert not sending.done()
+        assert lying(stays) == [0]
+        await sending
+        assert lying(stays) == [1]
 
     run_virtual(main())
 
@@ -209,6 +236,42 @@ def test_every_branch_gets_every_item_in_order_whatever_the_pace_of_each(seed):
         assert taken == [list(range(12))] * 3
 
     run_seeded(seed, main())
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["broadcast", "one value each"])
+def test_every_branch_sees_one_order_however_many_workers_send(whole):
+    """Invariants 8 and 15: else a zip behind them would pair what does not belong together."""
+
+    async def main(seed):
+        draw = random.Random(seed)
+        outlet, receivers = branches(1, 1, 2)
+        taken = [[] for _ in receivers]
+
+        async def take(place):
+            while True:
+                try:
+                    taken[place].append(await receivers[place].receive())
+                except EndOfChannel:
+                    return
+                await asyncio.sleep(draw.randrange(3))
+
+        async def send(name):
+            for number in range(4):
+                item = (name, number)
+                await (outlet.send(item) if whole else outlet.deliver([(place, item) for place in range(3)]))
+                await asyncio.sleep(draw.randrange(2))
+
+        async def send_all():
+            await asyncio.gather(*(send(name) for name in range(3)))
+            outlet.close()
+
+        await asyncio.gather(send_all(), *(take(place) for place in range(3)))
+        assert sorted(taken[0]) == [(name, number) for name in range(3) for number in range(4)]
+        assert taken[0] == taken[1] == taken[2], f"seed {seed}"
+
+    # First in, first out: of two senders woken in one turn, the first puts first.
+    for seed in range(40):
+        run_virtual(main(seed))
 
 
 async def test_a_drop_policy_holds_for_its_own_branch_only():

@@ -39,13 +39,13 @@ async def tries(supervisor, error, item, attempts):
 
 
 def test_without_policies_the_first_failure_is_raised_as_itself_with_a_note():
-    """Invariant 34: stage, path, item type and size; never the item's contents."""
+    """Invariant 34: stage, path, attempt, item type and size; never the item's contents."""
     made, counters = supervisor()
     error = ValueError("no")
     with pytest.raises(ValueError, match="no") as caught:
         run_virtual(made.again(error, SECRET, 1, 0.0))
     assert caught.value is error
-    assert notes(error) == ["in stage parse (definition[1]), item: str of length 8"]
+    assert notes(error) == ["in stage parse (definition[1]), attempt 1 of 1, item: str of length 8"]
     assert (counters.failed, counters.skipped, counters.dead_lettered, counters.retried) == (1, 0, 0, 0)
 
 

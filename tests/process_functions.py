@@ -1,0 +1,213 @@
+"""What worker processes run in tests: importable, and light to import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from asyncdataflow import stage
+
+
+class TwoArguments(Exception):
+    """Its pickle cannot be loaded: one argument is kept, two are needed."""
+
+    def __init__(self, code, text):
+        super().__init__(f"{code}: {text}")
+
+
+class CannotBePickled(Exception):
+    def __reduce__(self):
+        raise TypeError("not me")
+
+
+class HasNoText(Exception):
+    def __str__(self):
+        raise ValueError("no text either")
+
+
+class KnownHereOnly(Exception):
+    """Cannot be loaded in the process that made the test, where ``refuse`` is set."""
+
+    def __reduce__(self):
+        return (_load, (os.getpid(),))
+
+
+class Unloadable:
+    """Can be pickled and not be loaded anywhere."""
+
+    def __reduce__(self):
+        return (_refuse, ())
+
+
+class Unpicklable:
+    def __reduce__(self):
+        raise TypeError("has a lock")
+
+
+def _load(made_in):
+    if os.getpid() != made_in:
+        raise ImportError("known only where it was made")
+    return KnownHereOnly("loaded")
+
+
+def _refuse():
+    raise ValueError("cannot be loaded")
+
+
+def pid():
+    return os.getpid()
+
+
+def same(item):
+    return item
+
+
+def square(item):
+    return item * item
+
+
+def with_pid(item):
+    return item, os.getpid()
+
+
+def throw(error, *args):
+    raise error(*args)
+
+
+def make(kind, *args):
+    return kind(*args)
+
+
+def generator():
+    yield 1
+
+
+def die(how=None):
+    if how is None:
+        os._exit(7)
+    os.kill(os.getpid(), how)
+    wait_for_ever()
+
+
+def wait_for_ever():
+    while True:
+        time.sleep(1000)
+
+
+def say_and_wait(path):
+    Path(path).touch()
+    wait_for_ever()
+
+
+def die_once(path):
+    """The first call ends the process, the second answers."""
+    try:
+        Path(path).touch(exist_ok=False)
+    except FileExistsError:
+        return "alive"
+    return die(signal.SIGKILL)
+
+
+def note_and_die(path):
+    with Path(path).open("a") as file:
+        file.write("called\n")
+    die()
+
+
+def sigint_mask():
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.getsignal(signal.SIGINT)
+
+
+def perform(function, *args):
+    """One function for all of the above, so that one process serves many tests."""
+    return globals()[function](*args)
+
+
+def count_to(last, closed=None):
+    try:
+        yield from range(last)
+    finally:
+        if closed is not None:
+            Path(closed).touch()
+
+
+def items_of(items):
+    """Yields what it is given; a callable is called with nothing instead."""
+    for item in items:
+        yield item() if callable(item) else item
+
+
+def fail_on_closing():
+    try:
+        yield 1
+        yield 2
+    finally:
+        raise OSError("disk full")
+
+
+def dying_iterator(before, path=None):
+    """Ends the process behind ``before`` items; with ``path`` only the first time."""
+    yield from range(before)
+    if path is None:
+        die()
+    die_once(path)
+    yield "alive"
+
+
+def iterate(function, *args):
+    """As ``perform``, for generators; a plain call where the function is none."""
+    return globals()[function](*args)
+
+
+class Own:
+    """Something that each process has of its own; writes how it was left."""
+
+    path = None
+
+    def __enter__(self):
+        return os.getpid()
+
+    def __exit__(self, *details):
+        if self.path is not None:
+            Path(self.path).write_text(repr(details))
+
+
+def own_in(path):
+    made = Own()
+    made.path = path
+    return made
+
+
+class FailsOnLeaving(Own):
+    def __exit__(self, *details):
+        raise OSError("disk full")
+
+
+class NeverLeft(Own):
+    def __exit__(self, *details):
+        wait_for_ever()
+
+
+def with_own(item, *, own):
+    return item, own, os.getpid()
+
+
+def raise_value_error():
+    raise ValueError("cannot be made")
+
+
+@stage(executor="process", concurrency=2)
+def decorated(item):
+    return item + 1
+
+
+@stage
+def decorated_source(limit):
+    yield from range(limit)
+
+
+def modules_loaded():
+    return "pytest" in sys.modules
