@@ -18,7 +18,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from ..errors import BufferFullError, ChannelClosed, EndOfChannel, WouldBlock
 from ..policy import Buffer, Overflow
@@ -28,6 +28,9 @@ from .clock import Turn
 __all__ = ("Channel", "Receiver", "Sender", "Tagged")
 
 T = TypeVar("T")
+
+_LATER: Final = object()
+"""In the queue of senders: the sender itself appends its item, once it is woken."""
 
 
 class Channel(Generic[T]):
@@ -49,7 +52,7 @@ class Channel(Generic[T]):
         self._held = 0
         self._getters: deque[asyncio.Future[None]] = deque()
         self._grants = 0
-        self._putters: deque[tuple[asyncio.Future[Any], int]] = deque()
+        self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
         self._claims = 0
         self._claimed_weight = 0
         self._senders = 0
@@ -120,8 +123,8 @@ class Channel(Generic[T]):
     async def wait_to_put(self, item: T) -> None:
         """Wait for a slot, then append.
 
-        Called also long after ``put`` said no, when other branches of a broadcast were
-        waited for first: a slot may be free by now, or nobody may want the item any more.
+        A slot may be free by now, or nobody may want the item any more, where ``put`` said
+        no some steps ago.
         """
         if self._abandoned:
             raise ChannelClosed(self.name)
@@ -138,7 +141,7 @@ class Channel(Generic[T]):
 
     def enlist(self, waiter: asyncio.Future[Any], weight: int) -> None:
         """Queue a sender; its future gets this channel as its result when a slot is its own."""
-        self._putters.append((waiter, weight))
+        self._putters.append((waiter, weight, _LATER))
 
     def withdraw(self, waiter: asyncio.Future[Any], weight: int) -> None:
         """Take a cancelled sender out, and give a slot that was already its own to the next."""
@@ -147,7 +150,23 @@ class Channel(Generic[T]):
             self._claimed_weight -= weight
         else:
             with suppress(ValueError):
-                self._putters.remove((waiter, weight))
+                self._putters.remove((waiter, weight, _LATER))
+        self._wake_putters()
+
+    def deposit(self, item: T) -> asyncio.Future[bool]:
+        """Queue an item itself, which is appended the moment that a slot is free.
+
+        For a broadcast: it cannot wait here while another branch could go on. The future
+        tells that it was appended, or, with false, that nobody wants it.
+        """
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._putters.append((waiter, self.weigh(item), item))
+        return waiter
+
+    def take_back(self, waiter: asyncio.Future[bool]) -> None:
+        """Take a deposited item back, unless it was appended already."""
+        waiter.cancel()
+        self._putters = deque(each for each in self._putters if each[0] is not waiter)
         self._wake_putters()
 
     def put_claimed(self, item: T, weight: int) -> None:
@@ -281,11 +300,17 @@ class Channel(Generic[T]):
             self._promise_slot()
 
     def _promise_slot(self) -> None:
-        waiter, weight = self._putters.popleft()
-        if not waiter.done():
+        waiter, weight, item = self._putters.popleft()
+        if waiter.done():
+            return
+        if item is _LATER:
             waiter.set_result(self)
             self._claims += 1
             self._claimed_weight += weight
+        else:
+            if not self._abandoned:
+                self._append(item, weight)
+            waiter.set_result(not self._abandoned)
 
 
 class Sender(Generic[T]):
@@ -304,6 +329,10 @@ class Sender(Generic[T]):
     async def wait_to_put(self, item: T) -> None:
         """Send after waiting, where :meth:`put` has just said so."""
         await self.channel.wait_to_put(item)
+
+    def deposit(self, item: T) -> asyncio.Future[bool]:
+        """Send as soon as there is a slot, where :meth:`put` has just said that there is none."""
+        return self.channel.deposit(item)
 
     def send_nowait(self, item: T) -> None:
         """Send; raises ``WouldBlock`` where that means waiting, ``ChannelClosed`` where nobody wants it."""
@@ -343,6 +372,10 @@ class Tagged(Sender[Any]):
     async def wait_to_put(self, item: Any) -> None:
         """Send ``(port, item)`` after waiting."""
         await self.channel.wait_to_put((self._port, item))
+
+    def deposit(self, item: Any) -> asyncio.Future[bool]:
+        """Send ``(port, item)`` as soon as there is a slot."""
+        return self.channel.deposit((self._port, item))
 
 
 class Receiver(Generic[T]):

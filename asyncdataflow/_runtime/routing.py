@@ -89,10 +89,9 @@ class Results:
 class Edges:
     """The way out of any other stage: the edges into each branch of the next group.
 
-    A broadcast first gives the value to every edge with room and then waits for the
-    full ones, so that one full branch keeps nothing from another that could go on
-    (a diamond would stand still otherwise). Workers that send side by side do so one
-    after the other where there is anything to wait for: every branch sees one order.
+    A broadcast gives the value to every edge in one step, in its queue where it is full,
+    and then waits: one full branch keeps nothing from another that could go on (a diamond
+    would stand still otherwise), and every branch sees one order however many workers send.
     """
 
     keeps_none = True
@@ -101,45 +100,28 @@ class Edges:
         self._branches = [list(each) for each in branches]
         self._all = [sender for branch in self._branches for sender in branch]
         self._only = self._all[0] if len(self._all) == 1 else None
-        self._waiting = 0
-        self._turn = asyncio.Lock()
         self.channels: Sequence[Channel[Any]] = [sender.channel for sender in self._all]
 
     async def send(self, value: Any) -> None:
         """Send to every branch."""
         if self._only is not None:
             await self._only.send(value)
-            return
-        await self._in_turn([(self._all, value)], strict=True)
+        elif not await _send_to_all([(sender, value) for sender in self._all]):
+            raise ChannelClosed(_names(self._all))
 
     async def deliver(self, deliveries: Iterable[Delivery]) -> None:
         """Send each value to its branch; a branch that wants no more is passed over."""
         if self.channels and all(each.abandoned for each in self.channels):
             raise ChannelClosed(", ".join(each.name for each in self.channels))
-        to_branches: list[tuple[Sequence[Sender[Any]], Any]] = []
+        together: list[tuple[Sender[Any], Any]] = []
         for branch, value in deliveries:
-            if branch == ALL:
-                await self.send(value)
-            elif branch == ANY:
+            if branch == ANY:
                 await _send_to_any(self._all, value)
             else:
-                to_branches.append((self._branches[branch], value))
-        if to_branches:
-            await self._in_turn(to_branches, strict=False)
-
-    async def _in_turn(self, sends: Sequence[tuple[Sequence[Sender[Any]], Any]], *, strict: bool) -> None:
-        """Send each value to all of its senders; with ``strict`` somebody has to want it."""
-        left = None if self._waiting else _offer(sends, strict=strict)
-        if left is not None and not left:
-            return
-        self._waiting += 1
-        try:
-            async with self._turn:
-                for full, value, wanting in _offer(sends, strict=strict) if left is None else left:
-                    if await _wait_for(full, value) == wanting and strict:
-                        raise ChannelClosed(_names(full))
-        finally:
-            self._waiting -= 1
+                to = self._all if branch == ALL else self._branches[branch]
+                together += [(sender, value) for sender in to]
+        if together:
+            await _send_to_all(together)
 
     def room(self) -> int:
         """The least room of any edge."""
@@ -155,30 +137,25 @@ def _names(senders: Sequence[Sender[Any]]) -> str:
     return ", ".join(each.channel.name for each in senders)
 
 
-def _offer(
-    sends: Sequence[tuple[Sequence[Sender[Any]], Any]], *, strict: bool
-) -> list[tuple[list[Sender[Any]], Any, int]]:
-    """Give each value to its senders with room: those without, the value, and how many want it."""
-    left = []
-    for senders, value in sends:
-        wanting = [each for each in senders if not each.channel.abandoned]
-        if strict and not wanting:
-            raise ChannelClosed(_names(senders))
-        full = [each for each in wanting if not each.put(value)]
-        if full:
-            left.append((full, value, len(wanting)))
-    return left
-
-
-async def _wait_for(full: Sequence[Sender[Any]], value: Any) -> int:
-    """Give a value to those without room; how many of them want it no more."""
-    gone = 0
-    for sender in full:
-        try:
-            await sender.wait_to_put(value)
-        except ChannelClosed:
-            gone += 1
-    return gone
+async def _send_to_all(sends: Sequence[tuple[Sender[Any], Any]]) -> int:
+    """Send each value to its sender, all in one step; how many of them were wanted."""
+    waiting: list[tuple[Channel[Any], asyncio.Future[bool]]] = []
+    wanted = 0
+    for sender, value in sends:
+        if sender.channel.abandoned:
+            continue
+        wanted += 1
+        if not sender.put(value):
+            waiting.append((sender.channel, sender.deposit(value)))
+    try:
+        for _, waiter in waiting:
+            wanted -= not await waiter
+    except asyncio.CancelledError:
+        for channel, waiter in waiting:
+            if not waiter.done() or waiter.cancelled():
+                channel.take_back(waiter)
+        raise
+    return wanted
 
 
 async def _send_to_any(senders: Sequence[Sender[Any]], item: Any) -> None:

@@ -6,18 +6,34 @@ import functools
 import os
 import pickle
 import signal
+import sys
 import threading
+import types
 
 import psutil
 import pytest
 
 from asyncdataflow._runtime import process
 from asyncdataflow._runtime.process import ProcessTarget
-from asyncdataflow.errors import ArgumentsError, RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
+from asyncdataflow.errors import (
+    ArgumentsError,
+    RemoteError,
+    ResultError,
+    ShutdownTimeoutError,
+    WorkerLostError,
+)
 from tests import process_functions as there
 
 DEADLINE = 30
 """Seconds until something that another process does counts as failed; never waited for in full."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _light_processes():
+    """Worker processes import the main program; pytest is of no use to them, and takes its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+        yield
 
 
 def target_of(function, *, many=False, redeliver=True, **per_worker):
@@ -121,7 +137,9 @@ class TestErrors:
             assert "in throw" in str(caught.value)
 
     def test_a_result_that_cannot_be_pickled(self, shared):
-        with pytest.raises(ResultError, match=r"cannot be sent from the worker process \(TypeError: has a lock\)"):
+        with pytest.raises(
+            ResultError, match=r"cannot be sent from the worker process \(TypeError: has a lock\)"
+        ):
             shared("make", there.Unpicklable)
 
     def test_a_result_that_cannot_be_unpickled(self, shared):
@@ -133,7 +151,9 @@ class TestErrors:
             shared("generator")
 
     def test_an_item_that_cannot_be_pickled(self, shared):
-        with pytest.raises(ArgumentsError, match=r"cannot be sent to a worker process \(TypeError: has a lock\)"):
+        with pytest.raises(
+            ArgumentsError, match=r"cannot be sent to a worker process \(TypeError: has a lock\)"
+        ):
             shared("same", there.Unpicklable())
 
     def test_an_item_that_cannot_be_unpickled_there(self, shared):
@@ -149,11 +169,14 @@ class TestLoss:
             assert target("pid") != pid
 
     @pytest.mark.parametrize(
-        ("how", "told"), [(None, "exit code 7"), (signal.SIGKILL, "by SIGKILL"), (signal.SIGSEGV, "by SIGSEGV")]
+        ("how", "told"),
+        [(None, "exit code 7"), (signal.SIGKILL, "by SIGKILL"), (signal.SIGSEGV, "by SIGSEGV")],
     )
     def test_an_item_that_kills_two_fails_alone(self, how, told):
         with target_of(there.perform) as target:
-            with pytest.raises(WorkerLostError, match=f"of work died \\({told}\\), the second with the same item"):
+            with pytest.raises(
+                WorkerLostError, match=f"of work died \\({told}\\), the second with the same item"
+            ):
                 target("die", how)
             assert target("same", 1) == 1
 
@@ -200,7 +223,10 @@ class TestOwn:
         assert path.read_text() == "(None, None, None)"
 
     def test_what_cannot_be_made_is_raised_on_starting(self):
-        with pytest.raises(ValueError, match="cannot be made"), target_of(there.with_own, own=there.raise_value_error):
+        with (
+            pytest.raises(ValueError, match="cannot be made"),
+            target_of(there.with_own, own=there.raise_value_error),
+        ):
             pass
 
     def test_what_raises_on_leaving_is_raised_on_ending(self):
@@ -299,7 +325,8 @@ class TestIteration:
             items.close()
 
     @pytest.mark.parametrize(
-        ("kind", "told"), [(there.Unpicklable, "cannot be sent"), (there.Unloadable, "cannot be unpickled here")]
+        ("kind", "told"),
+        [(there.Unpicklable, "cannot be sent"), (there.Unloadable, "cannot be unpickled here")],
     )
     def test_an_item_that_cannot_travel(self, shared_many, kind, told):
         items = shared_many("items_of", [1, kind, 3])
