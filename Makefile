@@ -72,7 +72,7 @@ test-wheel: $(VENV)/.dev
 
 .PHONY: clean
 clean:  ## Remove what these targets made
-	rm -rf .venv .venv-3.* .venv-bare dist build census-out
+	rm -rf .venv .venv-3.* .venv-bare dist build census
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

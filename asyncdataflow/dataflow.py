@@ -99,7 +99,9 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
                 self._compiled = self._fed = compile_definition(definition, names, feed=True)
             except DefinitionError:
                 raise refused from None
-        self.resources: Mapping[str, Any] = MappingProxyType(_joined(self._compiled.resources, resources or {}))
+        self.resources: Mapping[str, Any] = MappingProxyType(
+            _joined(self._compiled.resources, resources or {})
+        )
         self.fuse = fuse
         self._spent: set[str] = set()
 
@@ -126,7 +128,9 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         """
         drawings = {"text": text, "mermaid": mermaid, "dot": dot}
         if format not in drawings:
-            raise ValueError(f"draw({format!r}): one of {', '.join(drawings)} is needed{nearest(format, drawings)}")
+            raise ValueError(
+                f"draw({format!r}): one of {', '.join(drawings)} is needed{nearest(format, drawings)}"
+            )
         return drawings[format](self.graph)
 
     def bound(self, buffer: int = 128) -> int:

@@ -65,13 +65,19 @@ def _key(value: Any) -> Any:
 def _executor(value: Any) -> Any:
     known = ("auto", "loop", "inline", "thread", "process")
     if value not in known:
-        raise ValueError(f"stage(executor=): {value!r} is none of {', '.join(known)}{nearest(str(value), known)}")
+        raise ValueError(
+            f"stage(executor=): {value!r} is none of {', '.join(known)}{nearest(str(value), known)}"
+        )
     return value
 
 
 def _per_worker(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(k, str) and callable(v) for k, v in value.items()):
-        raise ValueError('stage(per_worker=): a mapping from names to callables is needed, as {"model": load}')
+    if not isinstance(value, Mapping) or not all(
+        isinstance(k, str) and callable(v) for k, v in value.items()
+    ):
+        raise ValueError(
+            'stage(per_worker=): a mapping from names to callables is needed, as {"model": load}'
+        )
     return dict(value)
 
 
@@ -84,7 +90,9 @@ def _overflow(value: Any) -> Overflow:
         return value
     known = [each.value for each in Overflow]
     if value not in known:
-        raise ValueError(f"stage(overflow=): {value!r} is none of {', '.join(known)}{nearest(str(value), known)}")
+        raise ValueError(
+            f"stage(overflow=): {value!r} is none of {', '.join(known)}{nearest(str(value), known)}"
+        )
     return Overflow(value)
 
 

@@ -75,8 +75,9 @@ def _watch_closing_loops(patch: pytest.MonkeyPatch, left: dict[str, list[str]]) 
         cancel_all(loop)
 
     async def shutdown_asyncgens(loop: Any) -> None:
-        gc.collect()
-        await asyncio.sleep(0)  # a dropped generator is closed by a task that its finalizer starts
+        if loop._asyncgens:  # collecting is dear where a test has a loop for each of a thousand seeds
+            gc.collect()
+            await asyncio.sleep(0)  # a dropped generator is closed by a task that its finalizer starts
         left["generators"] += [repr(each) for each in loop._asyncgens if each.ag_frame is not None]
         await shut_down(loop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -11,28 +12,35 @@ from pathlib import Path
 from asyncdataflow import stage
 
 
-class TwoArguments(Exception):
+class TwoArgumentsError(Exception):
     """Its pickle cannot be loaded: one argument is kept, two are needed."""
 
     def __init__(self, code, text):
         super().__init__(f"{code}: {text}")
 
 
-class CannotBePickled(Exception):
+class UnpicklableError(Exception):
     def __reduce__(self):
         raise TypeError("not me")
 
 
-class HasNoText(Exception):
+class TextlessError(Exception):
     def __str__(self):
         raise ValueError("no text either")
 
 
-class KnownHereOnly(Exception):
-    """Cannot be loaded in the process that made the test, where ``refuse`` is set."""
+class HomeboundError(Exception):
+    """Can be loaded only in the process that made it."""
 
     def __reduce__(self):
         return (_load, (os.getpid(),))
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenError(Exception):
+    """Takes no traceback and no note by assignment."""
+
+    text: str
 
 
 class Unloadable:
@@ -50,7 +58,7 @@ class Unpicklable:
 def _load(made_in):
     if os.getpid() != made_in:
         raise ImportError("known only where it was made")
-    return KnownHereOnly("loaded")
+    return HomeboundError("loaded")
 
 
 def _refuse():
@@ -211,3 +219,8 @@ def decorated_source(limit):
 
 def modules_loaded():
     return "pytest" in sys.modules
+
+
+def slowly_with_pid(item):
+    time.sleep(0.002)
+    return item, os.getpid()

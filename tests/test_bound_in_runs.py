@@ -93,7 +93,12 @@ ONE_TO_ONE = {
     "the source alone": lambda taps: (taps.loop,),
     "one stage": lambda taps: (taps.loop, same),
     "capacity 1": lambda taps: (taps.loop, stage(same, buffer=1), stage(same, buffer=1, name="second")),
-    "capacities": lambda taps: (taps.loop, stage(same, buffer=3), inline(buffer=1), stage(same, buffer=7, name="last")),
+    "capacities": lambda taps: (
+        taps.loop,
+        stage(same, buffer=3),
+        inline(buffer=1),
+        stage(same, buffer=7, name="last"),
+    ),
     "inline": lambda taps: (taps.loop, inline(buffer=2)),
     "unordered": lambda taps: (taps.loop, stage(after_a_while, concurrency=4, ordered=False, buffer=1)),
     "ordered": lambda taps: (taps.loop, stage(after_a_while, concurrency=4, buffer=1)),
@@ -104,7 +109,11 @@ ONE_TO_ONE = {
     ),
     "scan": lambda taps: (taps.loop, scan(max, buffer=2), stage(same, buffer=1)),
     "merge by signature": lambda taps: ((taps.loop, stage(taps.loop, name="other")), stage(same, buffer=2)),
-    "merge": lambda taps: ((taps.loop, stage(taps.loop, name="other")), merge(buffer=1), stage(same, buffer=1)),
+    "merge": lambda taps: (
+        (taps.loop, stage(taps.loop, name="other")),
+        merge(buffer=1),
+        stage(same, buffer=1),
+    ),
     "merge of chains": lambda taps: (
         (
             (taps.loop, stage(after_a_while, buffer=1)),
@@ -220,7 +229,12 @@ ELSEWHERE = {
     "through": lambda taps: (taps.loop, through(pairs, buffer=1)),
     "batch": lambda taps: (taps.loop, batch(5, buffer=2), stage(same, buffer=2)),
     "batch of batches": lambda taps: (taps.loop, batch(3, buffer=2), batch(2, buffer=1, name="second")),
-    "batch and flatten": lambda taps: (taps.loop, batch(4, buffer=1), flatten(buffer=1), stage(same, buffer=3)),
+    "batch and flatten": lambda taps: (
+        taps.loop,
+        batch(4, buffer=1),
+        flatten(buffer=1),
+        stage(same, buffer=3),
+    ),
     "a filter": lambda taps: (taps.loop, taps.filtered(lambda n: n % 3), stage(same, buffer=1)),
     "zip": lambda taps: ((taps.loop, stage(taps.loop, name="other")), zip_(buffer=2), stage(same, buffer=1)),
     "zip of uneven rates": lambda taps: (
@@ -232,8 +246,16 @@ ELSEWHERE = {
     "broadcast and zip": lambda taps: (taps.loop, (same, stage(same, buffer=1, name="o")), zip_(buffer=2)),
     "split": lambda taps: (taps.loop, split(lambda n: (n, n)), (same, inline(buffer=2))),
     "balance": lambda taps: (taps.loop, balance, (stage(same, buffer=1), inline(buffer=2)), merge),
-    "partition": lambda taps: (taps.loop, partition(lambda n: n % 2), (stage(same, buffer=1), inline(buffer=2))),
-    "route": lambda taps: (taps.loop, route(lambda n: "a" if n % 3 else "b"), {"a": inline(), "b": inline(name="i")}),
+    "partition": lambda taps: (
+        taps.loop,
+        partition(lambda n: n % 2),
+        (stage(same, buffer=1), inline(buffer=2)),
+    ),
+    "route": lambda taps: (
+        taps.loop,
+        route(lambda n: "a" if n % 3 else "b"),
+        {"a": inline(), "b": inline(name="i")},
+    ),
     "bytes": lambda taps: (taps.loop, stage(same, buffer=Buffer(8, bytes=3, size=lambda _: 1))),
 }
 
@@ -262,7 +284,12 @@ OFF_THE_LOOP = {
     "only threads": lambda taps: (taps.thread, stage(plain, buffer=1), stage(plain, buffer=3, name="second")),
     "unordered threads": lambda taps: (taps.thread, stage(plain, concurrency=3, ordered=False, buffer=1)),
     "ordered threads": lambda taps: (taps.thread, stage(plain, concurrency=3, buffer=1)),
-    "mixed": lambda taps: (taps.thread, stage(plain, buffer=1), stage(same, buffer=2, concurrency=2), inline(buffer=1)),
+    "mixed": lambda taps: (
+        taps.thread,
+        stage(plain, buffer=1),
+        stage(same, buffer=2, concurrency=2),
+        inline(buffer=1),
+    ),
     "merged threads": lambda taps: ((taps.thread, taps.loop), stage(plain, buffer=2)),
     "a process": lambda taps: (taps.loop, stage(plain, executor="process", concurrency=2, buffer=1)),
 }

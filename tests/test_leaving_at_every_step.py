@@ -128,7 +128,11 @@ def over_async_generators(parts):
 
 def over_a_diamond(parts):
     branches = stage(parts.work, buffer=1), stage(parts.expand, buffer=1, concurrency=2)
-    return (parts.source, stage(parts.source, name="other")), branches, stage(parts.work, name="last", buffer=1)
+    return (
+        (parts.source, stage(parts.source, name="other")),
+        branches,
+        stage(parts.work, name="last", buffer=1),
+    )
 
 
 def over_threads(parts):
@@ -208,37 +212,43 @@ async def stopped(run, at):
 WAYS = [cancelled, timed_out, closed_from_another_task, stopped]
 
 
-async def left_behind(run, results, turns, error):
-    """Break out, or raise, behind so many results and turns of the loop."""
-    count = 0
-    try:
+async def iterated(run, results, turns):
+    """Take so many results, and let so many turns of the loop pass."""
+    for _ in range(results):
+        await anext(run, None)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def broken_out_of(run, results, turns):
+    async with run:
+        await iterated(run, results, turns)
+
+
+async def raised_out_of(run, results, turns):
+    error = LeftError("mine")
+    with pytest.raises(LeftError) as caught:
         async with run:
-            if results:
-                async for _ in run:
-                    count += 1
-                    if count == results:
-                        break
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            if error is not None:
-                raise error
-    except LeftError as raised:
-        assert raised is error
-        assert not getattr(raised, "__notes__", ())
+            await iterated(run, results, turns)
+            raise error
+    assert caught.value is error
+    assert not getattr(error, "__notes__", ())
 
 
-async def left_open(run, results, turns, _):
-    """Break out of a bare ``async for``, then close."""
-    count = 0
+async def closed_without_a_block(run, results, turns):
     if results:
+        count = 0
         async for _ in run:
             count += 1
             if count == results:
                 break
-    for _ in range(turns):
-        await asyncio.sleep(0)
+    await iterated(run, 0, turns)
     await run.aclose()
     await run.aclose()
+
+
+def behind(way, results, turns):
+    return lambda run: way(run, results, turns)
 
 
 def played(loop_class, seed, shape, leave, case):
@@ -293,23 +303,14 @@ def test_a_run_with_threads_may_be_left_at_any_step(shape, way):
     assert swept(SeededRealLoop, shape, way, 0) > 10
 
 
-@pytest.mark.parametrize("error", [None, LeftError("mine")], ids=["break", "exception"])
+@pytest.mark.parametrize("way", [broken_out_of, raised_out_of, closed_without_a_block])
 @pytest.mark.parametrize("shape", [*ON_THE_LOOP, *IN_THREADS])
-def test_a_body_may_be_left_behind_any_result(shape, error):
+def test_a_body_may_be_left_behind_any_result(shape, way):
     loop_class = SeededLoop if shape in ON_THE_LOOP else SeededRealLoop
     for results in range(ITEMS + 1):
         for turns in (0, 1, 2, 3, 5, 8, 13):
-            case = f"behind {results} results and {turns} turns"
-            played(loop_class, turns, shape, lambda run: left_behind(run, results, turns, error), case)
-
-
-@pytest.mark.parametrize("shape", [*ON_THE_LOOP, *IN_THREADS])
-def test_a_bare_loop_may_be_left_behind_any_result_and_closed(shape):
-    loop_class = SeededLoop if shape in ON_THE_LOOP else SeededRealLoop
-    for results in range(ITEMS + 1):
-        for turns in (0, 1, 4):
-            case = f"behind {results} results and {turns} turns"
-            played(loop_class, turns, shape, lambda run: left_open(run, results, turns, None), case)
+            case = f"{way.__name__} behind {results} results and {turns} turns"
+            played(loop_class, turns, shape, behind(way, results, turns), case)
 
 
 def negative(item):
@@ -323,4 +324,4 @@ def test_a_run_with_processes_may_be_left(results):
     def flow(_):
         return range(ITEMS), stage(negative, executor="process", concurrency=2, buffer=1)
 
-    played(SeededRealLoop, 0, flow, lambda run: left_behind(run, results, 1, None), f"behind {results}")
+    played(SeededRealLoop, 0, flow, behind(broken_out_of, results, 1), f"behind {results}")

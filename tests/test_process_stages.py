@@ -103,7 +103,7 @@ class TestWhatRuns:
         ("function", "why"),
         [
             (lambda item: item, "this is a lambda"),
-            ((lambda: lambda item: item)(), "this is a lambda"),
+            (functools.partial(max, key=lambda item: item), "cannot be pickled"),
             (functools.partial(lambda item, by: item, by=1), "this is a lambda"),
         ],
     )
@@ -139,8 +139,8 @@ class TestErrors:
             ("make", there.Unloadable),
             ("same", there.Unpicklable()),
             ("same", there.Unloadable()),
-            ("throw", there.TwoArguments, 1, "x"),
-            ("throw", there.CannotBePickled),
+            ("throw", there.TwoArgumentsError, 1, "x"),
+            ("throw", there.UnpicklableError),
             ("generator",),
         ]
         items = [entry for each in bad for entry in (("pid",), each)] + [("pid",)]

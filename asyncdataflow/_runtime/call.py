@@ -10,8 +10,23 @@ import asyncio
 import functools
 import pickle
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    contextmanager,
+)
 from dataclasses import dataclass
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import Any, Final, TypeVar
@@ -93,7 +108,9 @@ class Calls:
             function = await stack.enter_async_context(self._stage.fn.open())
         else:
             own = {name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()}
-            function = functools.partial(self._stage.fn, **self._kwargs, **own) if callable(self._stage.fn) else None
+            function = (
+                functools.partial(self._stage.fn, **self._kwargs, **own) if callable(self._stage.fn) else None
+            )
         return Call(self._loop_one(function), self._loop_each(function), self._loop_apply(function))
 
     def let_go(self) -> None:
@@ -263,7 +280,9 @@ def _spread(item: Any, over: tuple[Parameter, ...]) -> tuple[tuple[Any, ...], di
     if isinstance(item, Mapping):
         missing = [name for name in required if name not in item]
         if missing:
-            raise ArgumentsError(f"the item has no {', '.join(map(repr, missing))}; the stage needs {', '.join(required)}")
+            raise ArgumentsError(
+                f"the item has no {', '.join(map(repr, missing))}; the stage needs {', '.join(required)}"
+            )
         in_place = [each for each in over if each.kind == "positional_only" and each.name in item]
         args = tuple(item[each.name] for each in in_place)
         taken = {each.name for each in in_place}
@@ -291,7 +310,9 @@ def _checked(result: Any) -> Any:
     if type(result) in _GENERATORS:
         if isinstance(result, GeneratorType):
             result.close()
-        raise ResultError("the stage returned a generator object; write stage(f, many=True) to send its items")
+        raise ResultError(
+            "the stage returned a generator object; write stage(f, many=True) to send its items"
+        )
     return result
 
 

@@ -38,7 +38,9 @@ class Turn:
         self._count += self._stride
         spent = self._time() - self._since
         if spent < _TURN_SECONDS and self._count < _TURN_ITEMS:
-            self._stride = min(self._stride * 2, 128) if spent < _TURN_SECONDS / 4 else max(self._stride // 2, 1)
+            self._stride = (
+                min(self._stride * 2, 128) if spent < _TURN_SECONDS / 4 else max(self._stride // 2, 1)
+            )
             self._left = self._stride
             return False
         self._stride = max(self._stride // 2, 1)

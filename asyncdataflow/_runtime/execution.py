@@ -202,7 +202,9 @@ class Execution:
                 work.drain()
             for loop in work.loops():
                 work.alive += 1
-                task = self._loop.create_task(self._guard(work, loop), name=f"{self.name}: {work.stage.title}")
+                task = self._loop.create_task(
+                    self._guard(work, loop), name=f"{self.name}: {work.stage.title}"
+                )
                 self._tasks[task] = work
                 task.add_done_callback(self._buried)
         self._holding_open.close()
@@ -219,7 +221,9 @@ class Execution:
             self._demand_gone([work])
         except asyncio.CancelledError as cancelled:
             if not (work.retired or work.draining or self.state == "stopping"):
-                self.fail(own_cancel(cancelled) or StageCancelledError("a worker was cancelled from outside"), work)
+                self.fail(
+                    own_cancel(cancelled) or StageCancelledError("a worker was cancelled from outside"), work
+                )
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error, work)
 
@@ -255,7 +259,9 @@ class Execution:
 
     def _cut_sources(self) -> None:
         """Sources that still wait for their next item are not waited for."""
-        self._cancel([task for task, work in self._tasks.items() if work.stage.role == "source" and work.reading])
+        self._cancel(
+            [task for task, work in self._tasks.items() if work.stage.role == "source" and work.reading]
+        )
 
     def _drain_expired(self, timeout: float) -> None:
         unsettled = {
@@ -266,7 +272,9 @@ class Execution:
         queued = sum(inlet.channel.statistics().items for work in self.works for inlet in work.inlets)
         named = ", ".join(f"{count} in {name}" for name, count in unsettled.items()) or "none in a stage"
         self.fail(
-            ShutdownTimeoutError(f"{self.name}: drain took over {timeout} s; unsettled: {named}, {queued} queued")
+            ShutdownTimeoutError(
+                f"{self.name}: drain took over {timeout} s; unsettled: {named}, {queued} queued"
+            )
         )
 
     async def _bury(self, deadline: float) -> list[str]:
@@ -316,7 +324,6 @@ class Execution:
         self.state = "failed" if self.failures else "ended"
         if not self.ended.done():
             self.ended.set_result(None)
-
 
     def _let_go(self) -> None:
         """Break the cycles, so that what the run was given lives no longer than it."""

@@ -127,7 +127,9 @@ def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any]) -> None:
     closing.add_done_callback(lambda _: loop.stop())
 
 
-async def _outcome(ask: Callable[[Run[Any]], Awaitable[Any]], run: Run[Any]) -> tuple[Any, BaseException | None]:
+async def _outcome(
+    ask: Callable[[Run[Any]], Awaitable[Any]], run: Run[Any]
+) -> tuple[Any, BaseException | None]:
     """What came of it; raised out of a task, ``KeyboardInterrupt`` would end the loop under the run."""
     try:
         return await ask(run), None

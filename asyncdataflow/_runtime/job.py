@@ -12,7 +12,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from .bridge import Closed
@@ -22,14 +21,16 @@ __all__ = ("CallJob", "Job", "LaneIterator", "Send", "Target")
 Target = Callable[..., Any]
 """What a thread calls.
 
-Where it can be killed from outside it has ``kill()``, called on the loop while the thread
-is in it, and ``renew()``, called in the thread behind a job that was killed.
+Where it can be killed from outside it has ``prepare()``, called before a call whose time is
+limited, ``kill()``, called on the loop while the thread is in it, and ``renew()``, called
+behind a job that was killed.
 """
 
 Send = Callable[[tuple[Any, bool, Any]], None]
 """Takes what a thread has to say: the job, one of its own flags, and a value or failure."""
 
 _END: Final = object()
+_BEGUN: Final = object()
 
 
 class Job(ABC):
@@ -95,14 +96,27 @@ class CallJob(Job):
         kwargs: Its keyword arguments.
         future: Gets ``(whether it succeeded, result or exception)``; a result in any case,
             because ``StopIteration`` may not be set as an exception.
+        begun: Done when the call itself begins, where somebody wants to know: what a worker
+            needs to be set up, a process to be started, does not count as the item's time.
     """
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        future: asyncio.Future[Any],
+        begun: asyncio.Future[None] | None = None,
+    ) -> None:
         super().__init__(args, kwargs)
         self._future: asyncio.Future[Any] | None = future
+        self._begun = begun
 
     def deliver(self, flag: bool, value: Any) -> bool:
-        """Called on the loop with the answer."""
+        """Called on the loop with the answer, or with the news that the call begins."""
+        if self._begun is not None and not self._begun.done():
+            self._begun.set_result(None)
+        if value is _BEGUN:
+            return False
         # An exception knows the job by the frames it came through; the job is not to know it too.
         future, self._future = self._future, None
         if future is not None and not future.done():
@@ -111,7 +125,14 @@ class CallJob(Job):
 
     def _done(self, target: Target, send: Send) -> tuple[bool, Any]:
         try:
+            if self._begun is not None:
+                prepare = getattr(target, "prepare", None)
+                if prepare is not None:
+                    prepare()
+                send((self, True, _BEGUN))
             return True, target(*self.args, **self.kwargs)
+        except Closed:
+            raise
         except BaseException as error:  # noqa: BLE001 - carried to the loop whatever it is
             return False, _carried(error)
 
@@ -236,8 +257,8 @@ def _carried(error: BaseException) -> BaseException:
     is, and the circle would keep the item alive. ``StopIteration`` and
     ``StopAsyncIteration`` would end the coroutines and iterators that they pass through.
     """
-    with suppress(Exception):  # A frozen dataclass as an exception takes no attributes.
-        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+    # Not by assignment, which a frozen dataclass refuses.
+    BaseException.with_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
     if isinstance(error, StopIteration | StopAsyncIteration):
         made = RuntimeError(f"{type(error).__name__} was raised in a thread")
         made.__cause__ = error

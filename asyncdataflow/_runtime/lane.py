@@ -64,17 +64,20 @@ class Lane:
     async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
         """Call the target in a free thread and wait for what it returns.
 
-        Cancelled or out of time, the thread is left to finish and holds its place until
+        The time is that of the call itself, once its thread is ready for it. Cancelled or
+        out of time, the thread is left to finish and holds its place until
         then; a target that can be killed is.
         """
         await self._begin()
         future: asyncio.Future[Any] = self._loop.create_future()
-        job = CallJob(args, kwargs, future)
+        begun: asyncio.Future[None] | None = None if timeout is None else self._loop.create_future()
+        job = CallJob(args, kwargs, future, begun)
         self._inbox.put(job)
         try:
-            if timeout is None:
+            if timeout is None or begun is None:
                 succeeded, value = await future
             else:
+                await begun
                 succeeded, value = await _in_time(future, timeout)
         finally:
             if not future.done() or future.cancelled():

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ArgumentsError, RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
+from ..naming import annotate
 from . import child
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class ProcessTarget:
 
     def __enter__(self) -> ProcessTarget:
         """Start the process, so that a broken one is known before the first item."""
-        self._start()
+        self._started()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,6 +87,10 @@ class ProcessTarget:
                 f"the item cannot be sent to a worker process ({child.said(error)})"
             ) from error
         return self._iterate(request) if self._many else self._value(self._begun(request))
+
+    def prepare(self) -> None:
+        """Have a process that lives, so that starting one is no part of the next call."""
+        self._running()
 
     def kill(self) -> None:
         """End the process now and send nothing again, until :meth:`renew`; called on the loop."""
@@ -161,7 +166,23 @@ class ProcessTarget:
         if self._pipe is not None and self._idle.poll(0):
             # It has died since its last item, for which the next one is not to blame.
             self._discard()
-        return self._start() if self._pipe is None else self._pipe
+        return self._started() if self._pipe is None else self._pipe
+
+    def _started(self) -> Connection:
+        """The pipe to a fresh process; one that is lost while it starts is replaced, once."""
+        try:
+            return self._start()
+        except _Lost as lost:
+            if self._killed:
+                raise lost.told(self._name, "while starting") from None
+        try:
+            return self._start()
+        except _Lost as lost:
+            raise WorkerLostError(
+                f"two worker processes of {self._name} died while starting ({_ending(lost.code)}); what they "
+                'wrote to stderr may say why. A script that runs a flow with executor="process" has to do so '
+                'under `if __name__ == "__main__":`, since its processes import it'
+            ) from None
 
     def _start(self) -> Connection:
         import multiprocessing  # noqa: PLC0415 - as above
@@ -188,11 +209,7 @@ class ProcessTarget:
         try:
             answer = ours.recv_bytes()
         except (EOFError, OSError):
-            raise WorkerLostError(
-                f"a worker process of {self._name} died while starting ({_ending(self._discard())}); what it "
-                'wrote to stderr may say why. A script that runs a flow with executor="process" has to do so '
-                'under `if __name__ == "__main__":`, since its processes import it'
-            ) from None
+            raise _Lost(self._discard(), unread=True) from None
         try:
             self._value(answer)
         except BaseException:
@@ -280,6 +297,6 @@ def _rebuilt(pickled: bytes | None, kind: str, text: str, trace: str) -> BaseExc
     if pickled is not None:
         with suppress(Exception):
             error: BaseException = pickle.loads(pickled)  # noqa: S301 - from our own child, by an inherited pipe
-            error.add_note(f"in the worker process:\n{trace.rstrip()}")
+            annotate(error, f"in the worker process:\n{trace.rstrip()}")
             return error
     return RemoteError(f"{kind}: {text}\nin the worker process:\n{trace.rstrip()}")

@@ -62,7 +62,9 @@ class Run(AsyncIterator[T], Generic[T]):
         self._execution: Execution | None = None
         self._name = name
         self.graph = graph
-        self._make: Callable[[], Execution] | None = functools.partial(Execution, name, graph, params, resources, items, buffer)
+        self._make: Callable[[], Execution] | None = functools.partial(
+            Execution, name, graph, params, resources, items, buffer
+        )
         self._results = 0
         self._holds = False
         self._waiting = False

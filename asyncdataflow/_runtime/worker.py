@@ -66,9 +66,7 @@ class Work:
         self.outlet = outlet
         self.dead_letters = dead_letters
         self.counters = Counters()
-        self.supervisor = Supervisor(
-            stage, self.counters, dead_letters
-        )
+        self.supervisor = Supervisor(stage, self.counters, dead_letters)
         self.draining = False
         self.reading = False
         self.retired = False
@@ -90,7 +88,9 @@ class Work:
         counters = self.counters
         if self._many:
             return counters.received - counters.settled
-        ended = counters.sent + counters.filtered + counters.skipped + counters.dead_lettered + counters.failed
+        ended = (
+            counters.sent + counters.filtered + counters.skipped + counters.dead_lettered + counters.failed
+        )
         return counters.received - ended
 
     @property
@@ -189,7 +189,9 @@ class Work:
     async def _stream(self, operator: StreamOperator) -> None:
         """An operator that takes whole streams apart."""
         async with self.calls.worker() as call:
-            await operator.run([_Counted(each, self.counters) for each in self.inlets], self._send, call.apply)
+            await operator.run(
+                [_Counted(each, self.counters) for each in self.inlets], self._send, call.apply
+            )
 
     async def _source(self) -> None:
         """The first step: pull while there is room."""
@@ -316,9 +318,7 @@ class Work:
             attempt += 1
         self.counters.settled += 1
 
-    async def _expand_once(
-        self, call: Call, item: Any, turn: Loop | None
-    ) -> tuple[Exception | None, int]:
+    async def _expand_once(self, call: Call, item: Any, turn: Loop | None) -> tuple[Exception | None, int]:
         """One pass: the stage's own error, if any, and how many were sent; the outlet's error is raised."""
         context = call.each(item)
         sent = 0

@@ -89,7 +89,7 @@ def _uneven(rounds: int, branches: int, ended: list[int], names: tuple[str, ...]
     over = [called[port] for port in range(branches) if port not in ended]
     return (
         f"zip: after {rounds} items of each branch, {', '.join(called[port] for port in ended)} ended "
-        f"while {', '.join(over)} had one more; write zip_(uneven=\"shortest\") to end quietly"
+        f'while {", ".join(over)} had one more; write zip_(uneven="shortest") to end quietly'
     )
 
 

@@ -111,7 +111,9 @@ def stable_hash(key: Any) -> int:
 def _no_branch(operator: str, name: Any, branches: Sequence[str | None]) -> str:
     known = [each for each in branches if each is not None]
     hint = nearest(name, known) if isinstance(name, str) else ""
-    return f"{operator}: there is no branch {name!r}, only {', '.join(known) or 'branches without names'}{hint}"
+    return (
+        f"{operator}: there is no branch {name!r}, only {', '.join(known) or 'branches without names'}{hint}"
+    )
 
 
 def split(f: Callable[[Any], Any] | None = None, **options: Unpack[StageOptions]) -> Stage[Any, Any]:

@@ -41,7 +41,9 @@ class Ours:
 
     def stuck(self):
         seen = self.channel.statistics()
-        return bool((seen.items and seen.waiting_receivers) or (seen.items < seen.capacity and seen.waiting_senders))
+        return bool(
+            (seen.items and seen.waiting_receivers) or (seen.items < seen.capacity and seen.waiting_senders)
+        )
 
     def lying(self):
         return [self.channel.take() for _ in range(self.channel.statistics().items)]
@@ -68,7 +70,9 @@ class Janus:
     def stuck(self):
         queue = self.queue
         items, size = queue.async_q.qsize(), queue.maxsize
-        return bool((items and queue._async_not_empty_waiting) or (items < size and queue._async_not_full_waiting))
+        return bool(
+            (items and queue._async_not_empty_waiting) or (items < size and queue._async_not_full_waiting)
+        )
 
     def lying(self):
         return [self.queue.async_q.get_nowait() for _ in range(self.queue.async_q.qsize())]

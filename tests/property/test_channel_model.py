@@ -1,4 +1,4 @@
-"""A channel against a model of it in plain Python: any sequence of operations, looked at when all is quiet."""
+"""A channel against a model in plain Python: any sequence of operations, looked at when all is quiet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random flows with the smallest buffers, paces and schedules: none stands still, none loses or adds anything.
+"""Random flows with the smallest buffers, at any pace: none stands still, none loses or adds anything.
 
 A plan is data: it is built into a definition, and read by a reference in plain Python that
 says which results must come out. Everything runs on virtual time, where a run that stands
@@ -16,7 +16,20 @@ from typing import NamedTuple
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from asyncdataflow import DataFlow, balance, batch, filter_, flatten, merge, partition, route, split, stage, take, zip_
+from asyncdataflow import (
+    DataFlow,
+    balance,
+    batch,
+    filter_,
+    flatten,
+    merge,
+    partition,
+    route,
+    split,
+    stage,
+    take,
+    zip_,
+)
 from tests.seeded_loop import quiet, run_seeded
 
 
@@ -136,7 +149,9 @@ class Group:
             "balance": [balance(buffer=1)],
             "partition": [partition(lambda item: item.number, buffer=1)],
             "route": [route(lambda item: [names[place] for place in self.places(item)] or None, buffer=1)],
-            "split": [split(lambda item: tuple(item.then(place) for place in range(len(branches))), buffer=1)],
+            "split": [
+                split(lambda item: tuple(item.then(place) for place in range(len(branches))), buffer=1)
+            ],
         }
         return [*forks[self.kind], group, *self.joined()]
 
@@ -170,7 +185,9 @@ class Group:
         made = []
         for place, branch in enumerate(self.branches):
             given = [item for item in items if place in self.places(item)]
-            made.append(expected(branch, [item.then(place) for item in given] if self.kind == "split" else given))
+            made.append(
+                expected(branch, [item.then(place) for item in given] if self.kind == "split" else given)
+            )
         if self.join == "zip":
             return [row[0].then(sum(item.value for item in row)) for row in zip(*made, strict=True)]
         return list(itertools.chain.from_iterable(made))
@@ -225,7 +242,9 @@ def joined_as_they_come(losing, inner):
 ZIPPED = st.builds(
     Group,
     kind=st.sampled_from(["broadcast", "split"]),
-    branches=st.lists(st.lists(ORDERED, min_size=1, max_size=2).map(tuple), min_size=2, max_size=3).map(tuple),
+    branches=st.lists(st.lists(ORDERED, min_size=1, max_size=2).map(tuple), min_size=2, max_size=3).map(
+        tuple
+    ),
     join=st.just("zip"),
 )
 BALANCED = st.builds(
@@ -239,7 +258,9 @@ BALANCED = st.builds(
 def plans(*, losing):
     """Steps of a flow; without ``losing``, at least one result comes of every item."""
     inner = st.lists(simple(losing), min_size=1, max_size=2).map(tuple)
-    inner = st.lists(simple(losing) | joined_as_they_come(losing, inner) | ZIPPED, min_size=1, max_size=2).map(tuple)
+    inner = st.lists(
+        simple(losing) | joined_as_they_come(losing, inner) | ZIPPED, min_size=1, max_size=2
+    ).map(tuple)
     return st.lists(
         simple(losing) | joined_as_they_come(losing, inner) | ZIPPED | BALANCED, min_size=1, max_size=3
     ).map(tuple)
@@ -270,7 +291,9 @@ def finite(origin, count, pace):
 )
 def test_every_flow_ends_with_exactly_what_the_reference_makes(sources, plan, seed, buffer):
     """Invariants 1, 6, 7, 8, 10, 15, 16, 17 and 20."""
-    given_items = [Item(origin, number) for origin, (count, _) in enumerate(sources) for number in range(count)]
+    given_items = [
+        Item(origin, number) for origin, (count, _) in enumerate(sources) for number in range(count)
+    ]
     flow = flow_of([finite(origin, *each) for origin, each in enumerate(sources)], plan)
     note(flow.draw())
 
@@ -287,6 +310,21 @@ def test_every_flow_ends_with_exactly_what_the_reference_makes(sources, plan, se
     assert Counter(results) == Counter(wanted)
     if len(sources) == 1 and all(step.keeps_order for step in plan):
         assert results == wanted
+
+
+@settings(max_examples=100)
+@given(fork=ANY_ORDER, zipped=ZIPPED, count=st.integers(6, 10), seed=st.integers(0, 10_000))
+def test_what_meets_in_a_zip_belongs_together_whoever_sent_it(fork, zipped, count, seed):
+    """Invariants 8 and 15: several workers send to all branches, and each branch sees one order."""
+    plan = (fork, zipped)
+    flow = flow_of([finite(0, count, 0)], plan)
+
+    async def main():
+        async with flow.stream(buffer=1) as run:
+            return [item async for item in run]
+
+    wanted = expected(plan, [Item(0, number) for number in range(count)])
+    assert Counter(run_seeded(seed, main())) == Counter(wanted)
 
 
 class Taps:
@@ -311,7 +349,9 @@ class Taps:
 
 
 @settings(max_examples=100)
-@given(count=st.integers(1, 3), plan=plans(losing=False), seed=st.integers(0, 10_000), buffer=st.integers(1, 2))
+@given(
+    count=st.integers(1, 3), plan=plans(losing=False), seed=st.integers(0, 10_000), buffer=st.integers(1, 2)
+)
 def test_an_endless_source_is_never_pulled_beyond_the_bound(count, plan, seed, buffer):
     """Invariant 4: at least one result comes of every item, and none is taken, so nothing is settled."""
 

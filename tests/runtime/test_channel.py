@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -181,7 +182,7 @@ def test_the_end_reaches_every_receiver_once_and_behind_what_was_sent(receivers,
         sender.close()
         tasks = tasks or [asyncio.create_task(all_of(each)) for each in ends]
         taken = await asyncio.gather(*tasks)
-        assert sorted(sum(taken, [])) == list(range(lying))
+        assert sorted(itertools.chain.from_iterable(taken)) == list(range(lying))
         for each in ends:
             with pytest.raises(EndOfChannel):
                 await each.receive()

@@ -16,6 +16,7 @@ import pytest
 from asyncdataflow._runtime.job import CallJob
 from asyncdataflow._runtime.lane import Lane
 from asyncdataflow.errors import EndOfChannel, StageTimeoutError
+from tests.process_functions import FrozenError
 
 DEADLINE = 20
 """Seconds until a handshake with a thread counts as failed; never waited for in full."""
@@ -259,6 +260,7 @@ class TestCall:
             janus.SyncQueueShutDown(),
             janus.AsyncQueueShutDown(),
             TimeoutError("own"),
+            FrozenError("own"),
         ],
         ids=lambda each: type(each).__qualname__,
     )
@@ -290,6 +292,7 @@ class TestCall:
         async with lane_of(gate) as lane:
             calling = asyncio.create_task(lane.call((1,), {}, 1000.0))
             await reached(gate.entered)
+            await steps()
             with hours_later(), pytest.raises(StageTimeoutError, match=r"timeout=1000.0 s"):
                 await calling
             following = asyncio.create_task(lane.call((2,), {}, None))
@@ -298,6 +301,43 @@ class TestCall:
             gate.open.set()
             assert await following == "of 2"
         assert gate.calls == [1, 2]
+
+    async def test_setting_the_thread_up_is_not_the_items_time(self):
+        """A model that takes longer to load than an item may take does not fail the first item."""
+        may_begin, gate = threading.Event(), Gate()
+
+        @contextmanager
+        def slow_setup():
+            assert may_begin.wait(DEADLINE)
+            yield gate
+
+        async with lane_of(None, setup=slow_setup) as lane:
+            calling = asyncio.create_task(lane.call((1,), {}, 1000.0))
+            with hours_later():
+                await steps()
+            may_begin.set()
+            await reached(gate.entered)
+            await steps()
+            assert not calling.done()
+            with hours_later(), pytest.raises(StageTimeoutError):
+                await calling
+            gate.open.set()
+
+    async def test_nor_is_preparing_the_target(self):
+        class Prepared(Gate):
+            def prepare(self):
+                preparing.set()
+                assert may_go_on.wait(DEADLINE)
+
+        preparing, may_go_on, target = threading.Event(), threading.Event(), Prepared()
+        target.open.set()
+        async with lane_of(target) as lane:
+            calling = asyncio.create_task(lane.call((1,), {}, 1000.0))
+            await reached(preparing)
+            with hours_later():
+                await steps()
+            may_go_on.set()
+            assert await calling == "of 1"
 
     async def test_cancelled_before_a_thread_took_it_it_is_never_made(self):
         may_begin, gate = threading.Event(), Gate()
@@ -420,6 +460,7 @@ class TestKill:
         async with lane_of(target) as lane:
             calling = asyncio.create_task(lane.call((1,), {}, timeout))
             await reached(target.entered)
+            await steps()
             if timeout is None:
                 await cancelled(calling)
             else:

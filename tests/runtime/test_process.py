@@ -123,16 +123,17 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("error", "args", "told"),
         [
-            (there.TwoArguments, (1, "x"), "TwoArguments: 1: x"),
-            (there.CannotBePickled, ("x",), "CannotBePickled: x"),
-            (there.HasNoText, (), "HasNoText: "),
-            (there.KnownHereOnly, ("x",), "KnownHereOnly: x"),
+            (there.TwoArgumentsError, (1, "x"), "TwoArgumentsError: 1: x"),
+            (there.UnpicklableError, ("x",), "UnpicklableError: x"),
+            (there.TextlessError, (), "TextlessError: "),
+            (there.HomeboundError, ("x",), "HomeboundError: x"),
+            (there.FrozenError, ("x",), "FrozenError: x"),
         ],
     )
     def test_what_cannot_be_rebuilt_here_is_described(self, shared, error, args, told):
-        with pytest.raises((RemoteError, there.HasNoText)) as caught:
+        with pytest.raises((RemoteError, there.TextlessError)) as caught:
             shared("throw", error, *args)
-        if error is not there.HasNoText:
+        if error is not there.TextlessError:
             assert told in str(caught.value)
             assert "in throw" in str(caught.value)
 
@@ -205,7 +206,12 @@ class TestLoss:
             wait_until(lambda: target._idle.poll(0))
         assert "died before it could clean up" in caplog.text
 
-    def test_one_that_dies_while_starting_says_what_may_be_wrong(self):
+    def test_one_that_is_lost_while_starting_is_replaced(self, tmp_path):
+        own = functools.partial(there.die_once, tmp_path / "mark")
+        with target_of(there.with_own, own=own) as target:
+            assert target(1)[1] == "alive"
+
+    def test_two_that_die_while_starting_say_what_may_be_wrong(self):
         with (
             pytest.raises(WorkerLostError, match=r"died while starting \(exit code 7\).*__main__") as caught,
             target_of(there.with_own, own=there.die),
