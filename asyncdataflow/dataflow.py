@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
@@ -184,7 +184,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         Args:
             params: Run parameters by name.
             items: An iterable or async iterable whose items the first step takes, instead of
-                being a source.
+                being a source. An iterator is used up by one run.
             buffer: Results that may lie ready, at least 1.
 
         Returns:
@@ -197,6 +197,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         """
         if items is None and self._needs_items is not None:
             raise NeedsItemsError(str(self._needs_items))
+        _check_items(items)
         compiled = self._compiled if items is None else self._with_feed()
         given = _as_params(params)
         check(compiled.graph, given, self.resources)
@@ -261,6 +262,14 @@ def _placed(one: str | Places, values: Mapping[str, Any]) -> Any:
     if one.kind == "tuple":
         return tuple(members)
     return dict(zip(one.names, members, strict=True))
+
+
+def _check_items(items: Any) -> None:
+    if items is None or (isinstance(items, Iterable | AsyncIterable) and not isinstance(items, str | bytes)):
+        return
+    raise ParameterError(
+        f"items= is an iterable of items, not {describe_item(items)}; one item is items=[item]"
+    )
 
 
 def _as_params(params: Any) -> dict[str, Any]:

@@ -95,6 +95,13 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
         "a source takes no items that could be worked on at once",
         refusal,
     )
+    _refuse(
+        stage,
+        ("buffer", "overflow"),
+        where,
+        "no edge leads into a source; give it to the stage behind",
+        NeedsItemsError,
+    )
     if call.many:
         _refuse(
             stage,

@@ -104,12 +104,12 @@ def _why_unused(graph: Graph, name: str, used: Collection[str]) -> str:
         if stage.call is not None and any(each.name == name for each in stage.call.parameters):
             return (
                 f": {where} has a parameter {name!r}, but takes it from its items; make it keyword-only, as "
-                f"in `def {stage.title}(item, *, {name})`"
+                f"in `def {callable_name(stage.fn)}(item, *, {name})`"
             )
     hint = nearest(name, used)
     if hint:
         return hint
-    return f"; there {'are' if used else 'is'} {', '.join(sorted(used)) or 'no parameter to give'}"
+    return f"; the flow takes {'only ' + ', '.join(sorted(used)) if used else 'no parameters'}"
 
 
 def _makers(resources: Mapping[str, Any]) -> Iterator[tuple[str, Call]]:

@@ -14,6 +14,7 @@ from .graph import Edge, Graph
 from .keeping import makes_only_one
 from .naming import place
 from .operators.combine import CombineLatest, Zip, merge
+from .operators.distribute import Split
 from .policy import DeadLetterPolicy
 from .stage import Call, Operator, Stage
 from .tree import Group, Leaf, Node, branch_names
@@ -80,8 +81,11 @@ class _Wiring:
         if front is not None:
             if len(flat(front.tails)) > 1:
                 front = self._leaf(merge(), node.path, front)
+            elif front.entry is not None and self._chooses(front):
+                # A branch that is chosen gets the item as a whole, so it has one head.
+                front = self._leaf(merge(), node.path, front)
             if front.entry is None:
-                self.branches[front.tails[0][0]] = names
+                self._name_branches(front.tails[0][0], names, node)
             # A group that heads a branch of another stands at that branch as a whole.
             entries = [
                 dataclasses.replace(front, entry=at if front.entry is None else front.entry)
@@ -96,6 +100,17 @@ class _Wiring:
             shapes.append(end.shape)
         shape = Shape(node.kind, names, tuple(shapes))
         return Front(tuple(tails), shape, names, node.kind, tuple(inside), front is not None)
+
+    def _chooses(self, front: Front) -> bool:
+        operator = self.drafts[front.tails[0][0]].stage.operator
+        return operator is not None and operator.fans_out
+
+    def _name_branches(self, number: int, names: tuple[str | None, ...], node: Group) -> None:
+        self.branches[number] = names
+        stage = self.drafts[number].stage
+        if isinstance(stage.operator, Split):
+            operator = dataclasses.replace(stage.operator, by_name=node.kind == "set")
+            self.drafts[number].stage = dataclasses.replace(stage, operator=operator)
 
     def _leaf(self, stage: Stage[Any, Any], path: str, front: Front | None) -> Front:
         call = judge(stage, path)

@@ -170,3 +170,18 @@ async def test_per_worker_is_made_once_in_each_worker_and_closed_there(world):
         homes = [home for what, home in events if what == event]
         assert len(homes) == 3
         assert set(homes) == names
+
+
+# What is no iterable of items
+
+
+@pytest.mark.parametrize("items", [5, "text", b"bytes", object()], ids=repr)
+def test_items_that_are_none_are_refused_before_anything_starts(items):
+    """Text is one item, which a user who writes it means."""
+    with pytest.raises(ParameterError, match=r"one item is items=\[item\]"):
+        DataFlow((plain,)).stream(items=items)
+
+
+def test_params_that_are_no_mapping_are_refused_with_where_items_go():
+    with pytest.raises(ParameterError, match=r"items are given as run\(items=…\)"):
+        DataFlow((plain,))(3)

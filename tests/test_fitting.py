@@ -186,6 +186,8 @@ def test_a_step_is_refused(definition, says):
     ("source", "says"),
     [
         (stage(read, concurrency=2), "concurrency= makes no sense here: a source takes no items"),
+        (stage(read, buffer=2), "buffer= makes no sense here: no edge leads into a source"),
+        (stage(read, overflow="fail"), "overflow= makes no sense here: no edge leads into a source"),
         (stage(plain("get", ""), concurrency=2), "concurrency= makes no sense"),
         (stage(read, key=len), "key= makes no sense"),
         (stage(read, retry=2), "this is a generator function"),

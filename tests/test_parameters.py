@@ -64,9 +64,9 @@ def test_fine(definition, params, resources):
             (fetch, save),
             {"url": 1, "zzz": 1},
             {"db": 1},
-            "'zzz' is used by nobody; there are db, page, table, url",
+            "'zzz' is used by nobody; the flow takes only db, page, table, url",
         ),
-        ((range(3), print), {"zzz": 1}, {}, "'zzz' is used by nobody; there is no parameter to give"),
+        ((range(3), print), {"zzz": 1}, {}, "'zzz' is used by nobody; the flow takes no parameters"),
         (
             (fetch, save),
             {"url": 1, "row": 1, "db": 1},

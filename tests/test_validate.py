@@ -129,3 +129,10 @@ def test_concat_of_branches_of_one_step(definition, refused):
 def test_the_items_of_a_run_are_one_step():
     with pytest.raises(DefinitionError, match="its branches come from one step"):
         compile_definition(((a, b), concat), feed=True)
+
+
+def test_a_concat_inside_a_chosen_branch_is_looked_at_too():
+    """All that heads a chosen branch gets the same items, as behind a broadcast."""
+    inside = [{"a": a, "b": b}, concat]
+    with pytest.raises(DefinitionError, match="the first one would never end"):
+        compile_definition((stage(plain("many", ""), many=True), route(len), {"x": inside, "y": c}))

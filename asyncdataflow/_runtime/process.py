@@ -223,7 +223,7 @@ class ProcessTarget:
             pipe.send_bytes(child.packed(child.CLOSE))
             answer = pipe.recv_bytes() if pipe.poll(deadline - time.monotonic()) else None
         except (EOFError, OSError):
-            if not self._killed:
+            if not self._killed and not util.is_exiting():
                 _logger.warning("%s: a worker process died before it could clean up", self._name)
             return child.packed(child.END)
         if answer is None:

@@ -21,14 +21,20 @@ __all__ = ("Balance", "Partition", "Route", "Split", "balance", "partition", "ro
 
 @dataclass(frozen=True)
 class Split(ItemOperator):
-    """One value for each branch."""
+    """One value for each branch; ``by_name`` where they have no order, as in a set."""
 
+    by_name: bool = False
     fans_out = True
 
     def decide(self, item: Any, result: Any, branches: Sequence[str | None]) -> Iterable[Delivery]:
         """By name from a mapping, by place from a tuple or list."""
         if isinstance(result, Mapping):
             return self._by_name(result, branches)
+        if self.by_name:
+            raise ResultError(
+                f"the branches of a set have no order: split needs a dict with {_listed(branches)}, "
+                f"not {describe_item(result)}"
+            )
         if not isinstance(result, tuple | list):
             raise ResultError(
                 f"split needs a tuple of {len(branches)} values, one for each branch, "
@@ -109,11 +115,12 @@ def stable_hash(key: Any) -> int:
 
 
 def _no_branch(operator: str, name: Any, branches: Sequence[str | None]) -> str:
-    known = [each for each in branches if each is not None]
-    hint = nearest(name, known) if isinstance(name, str) else ""
-    return (
-        f"{operator}: there is no branch {name!r}, only {', '.join(known) or 'branches without names'}{hint}"
-    )
+    hint = nearest(name, [each for each in branches if each]) if isinstance(name, str) else ""
+    return f"{operator}: there is no branch {name!r}, only {_listed(branches)}{hint}"
+
+
+def _listed(branches: Sequence[str | None]) -> str:
+    return ", ".join(each for each in branches if each is not None) or "branches without names"
 
 
 def split(f: Callable[[Any], Any] | None = None, **options: Unpack[StageOptions]) -> Stage[Any, Any]:
@@ -123,8 +130,8 @@ def split(f: Callable[[Any], Any] | None = None, **options: Unpack[StageOptions]
     with its input. May stand bare: then the item itself is taken apart.
 
     Args:
-        f: From an item to a tuple with one value per branch, for a set or dict a dict. Runs on
-            the loop unless ``executor=`` says otherwise. Without it, the item is that value.
+        f: From an item to a tuple with one value per branch, for a set a dict, for a dict
+            either. Runs on the loop unless ``executor=`` says otherwise. Without it, the item is that value.
         **options: As in ``stage``. A wrong number of values is that item's error.
 
     Example:

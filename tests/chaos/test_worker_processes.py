@@ -73,7 +73,7 @@ async def test_killed_at_any_moment_the_run_ends_and_every_failure_is_told():
     """Without mercy, also while they are being started: an item may be lost to two, none in silence."""
     rng = random.Random(5)
     flow = DataFlow(
-        (range(600), stage(there.slowly_with_pid, executor="process", concurrency=3, on_error="skip"))
+        (range(6000), stage(there.slowly_with_pid, executor="process", concurrency=3, on_error="skip"))
     )
     stop = asyncio.Event()
 
@@ -91,7 +91,7 @@ async def test_killed_at_any_moment_the_run_ends_and_every_failure_is_told():
         async with flow.stream() as run:
             async for item, _ in run:
                 seen.append(item)
-            assert len(seen) + run.stats().stages["slowly_with_pid"].skipped == 600
+            assert len(seen) + run.stats().stages["slowly_with_pid"].skipped == 6000
     except WorkerLostError as error:
         lost = error
     finally:

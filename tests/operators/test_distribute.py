@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncdataflow import DataFlow, balance, dead_letter, partition, route, split, stage, take
+from asyncdataflow import DataFlow, balance, dead_letter, merge, partition, route, split, stage, take
 from asyncdataflow.errors import DefinitionError, ResultError, UnknownBranchError
 from asyncdataflow.operators.distribute import stable_hash
 from tests.source import ROOT
@@ -154,6 +154,60 @@ def test_a_branch_that_wants_no_more_is_passed_over():
 def test_split_gives_each_branch_its_value(made):
     got = results(numbers_up_to(3), split(made), {"left": branch("left"), "right": branch("right")})
     assert (of("left", got), of("right", got)) == ([0, 1, 2], [0, -1, -2])
+
+
+def test_split_before_a_set_needs_names():
+    """The branches of a set stand in the order of their names, which nobody wrote."""
+
+    async def a(item):
+        return "a", item
+
+    async def b(item):
+        return "b", item
+
+    assert sorted(results(numbers_up_to(1), split(lambda n: {"b": 2, "a": 1}), {b, a})) == [
+        ("a", 1),
+        ("b", 2),
+    ]
+    with pytest.raises(ResultError, match="a set have no order: split needs a dict with a, b"):
+        results(numbers_up_to(1), split(lambda n: (1, 2)), {b, a})
+
+
+@pytest.mark.parametrize("nested", [dict, set, list], ids=["dict", "set", "sequence"])
+def test_a_chosen_branch_gets_the_item_as_a_whole_however_many_heads_it_has(nested):
+    """``balance`` picks a branch, not one of the stages that head it."""
+
+    async def p(item):
+        return "p", item
+
+    async def q(item):
+        return "q", item
+
+    async def other(item):
+        return "other", item
+
+    heads = {dict: {"p": p, "q": q}, set: {p, q}, list: [(p, q), merge]}[nested]
+    got = results(numbers_up_to(6), balance, (heads, other))
+    assert of("p", got) == of("q", got)
+    assert sorted(of("p", got) + of("other", got)) == list(range(6))
+
+
+@pytest.mark.parametrize("choose", [route(lambda n: "x" if n % 2 else "y"), partition(lambda n: n), balance])
+def test_a_group_inside_one_chosen_branch_may_be_zipped_by_signature(choose):
+    """Both of its branches get the same items."""
+
+    async def both(left, right):
+        return left, right
+
+    async def same(item):
+        return item
+
+    async def negative(item):
+        return -item
+
+    got = results(numbers_up_to(8), choose, {"x": [{"left": same, "right": negative}, both], "y": same})
+    assert sorted(each[0] if isinstance(each, tuple) else each for each in got) == list(range(8))
+    assert all(each[0] == -each[1] for each in got if isinstance(each, tuple))
 
 
 def test_a_bare_split_takes_the_item_itself_apart():

@@ -156,7 +156,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.receivers)
     @rule(target=waiters)
     def receive(self):
-        who = self.started(lambda: self.receivers[-1].receive())
+        who = self.started(self.receivers[-1].receive)
         self.model.getting.append(who)
         return who
 
