@@ -29,9 +29,10 @@ def _nothing_left_behind(request: pytest.FixtureRequest, _shared_processes: None
     """Set up before every other fixture of a test, and so torn down after all of them."""
     with watch(allowed_parts(request.node)):
         yield
+    gc.freeze()
 
 
 def pytest_collection_finish() -> None:
-    """Collecting garbage after each test looks at what the test made, not at all of pytest."""
+    """Collecting garbage after each test looks at what that test made, not at all of pytest."""
     gc.collect()
     gc.freeze()

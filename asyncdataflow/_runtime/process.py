@@ -187,6 +187,8 @@ class ProcessTarget:
     def _start(self) -> Connection:
         import multiprocessing  # noqa: PLC0415 - as above
 
+        if _program_ends():
+            raise WorkerLostError(f"no worker process of {self._name} is started while the program ends")
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
@@ -223,7 +225,7 @@ class ProcessTarget:
             pipe.send_bytes(child.packed(child.CLOSE))
             answer = pipe.recv_bytes() if pipe.poll(deadline - time.monotonic()) else None
         except (EOFError, OSError):
-            if not self._killed and not util.is_exiting():
+            if not self._killed and not _program_ends():
                 _logger.warning("%s: a worker process died before it could clean up", self._name)
             return child.packed(child.END)
         if answer is None:
@@ -248,8 +250,10 @@ class ProcessTarget:
         while process.exitcode is None and time.monotonic() < deadline:
             time.sleep(0.001)
         code = process.exitcode
-        with suppress(ValueError):
-            process.close()
+        # At exit multiprocessing joins all children, and takes none that is closed meanwhile.
+        if not _program_ends():
+            with suppress(ValueError):
+                process.close()
         return code
 
 
@@ -261,6 +265,13 @@ class _Lost(Exception):  # noqa: N818 - inside this module: a process has ended 
 
     def told(self, name: str, more: str) -> WorkerLostError:
         return WorkerLostError(f"a worker process of {name} died ({_ending(self.code)}), {more}")
+
+
+def _program_ends() -> bool:
+    """Whether the interpreter is on its way out, and ends all processes: no loss to make up for."""
+    from multiprocessing import util  # noqa: PLC0415 - as above
+
+    return util.is_exiting()
 
 
 def _ending(code: int | None) -> str:
