@@ -48,7 +48,10 @@ docs: $(VENV)/.test  ## Run the code in the README, the documents and the docstr
 	$(BIN)/python -m pytest tests/test_docs.py
 
 .PHONY: test-all
-test-all: test $(OTHERS:%=test-%) test-wheel test-bare  ## Run the suite everywhere: other CPythons, the wheel, no aiostream
+test-all: test test-others  ## Run the suite everywhere
+
+.PHONY: test-others
+test-others: $(OTHERS:%=test-%) test-wheel test-bare  ## Run it on other CPythons, without aiostream, and try the wheel
 
 test-%:
 	@if python=$$(.ci/find-python $*); then \

@@ -100,7 +100,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             except DefinitionError:
                 raise refused from None
         self.resources: Mapping[str, Any] = MappingProxyType(
-            _joined(self._compiled.resources, resources or {})
+            _joined_resources(self._compiled.resources, resources or {})
         )
         self.fuse = fuse
         self._spent: set[str] = set()
@@ -117,7 +117,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         """
         return self._compiled.graph
 
-    def draw(self, format: str = "text") -> str:  # noqa: A002 - the word a reader looks for
+    def draw(self, format: str = "text") -> str:
         """A picture of the graph.
 
         Args:
@@ -240,7 +240,13 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
 
     def _with_feed(self) -> Compiled:
         if self._fed is None:
-            self._fed = compile_definition(self.definition, self.names, feed=True)
+            try:
+                self._fed = compile_definition(self.definition, self.names, feed=True)
+            except DefinitionError as refused:
+                raise type(refused)(
+                    f"{refused} (the run was given items=, which the first step takes; "
+                    "leave items= out, or the source)"
+                ) from None
         return self._fed
 
     def _spend(self, graph: Graph) -> None:
@@ -281,6 +287,16 @@ def _as_params(params: Any) -> dict[str, Any]:
             "items are given as run(items=…)"
         )
     return dict(params)
+
+
+def _joined_resources(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
+    for name in inner:
+        if name in outer and inner[name] is not outer[name]:
+            raise DefinitionError(
+                f"resources[{name!r}]: a dataflow in the definition brings another one of that name; "
+                "give one of them another name"
+            )
+    return {**inner, **outer}
 
 
 def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypedDict, cast
 
@@ -59,6 +60,8 @@ def _concurrency(value: Any) -> int:
 def _key(value: Any) -> Any:
     if value is not None and not callable(value):
         raise ValueError("stage(key=): a function from an item to its key is needed")
+    if inspect.iscoroutinefunction(value):
+        raise ValueError("stage(key=): it is called and not awaited, so it may not be an async def function")
     return value
 
 

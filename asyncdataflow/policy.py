@@ -7,6 +7,7 @@ for retries and errors, ``_runtime/channel.py`` for buffers and overflow).
 from __future__ import annotations
 
 import enum
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ class Buffer:
         _whole_number("Buffer(items=)", self.items)
         if self.bytes is not None:
             _whole_number("Buffer(bytes=)", self.bytes)
-        if not callable(self.size):
-            raise ValueError("Buffer(size=): a callable from an item to its bytes is needed")
+        if not callable(self.size) or inspect.iscoroutinefunction(self.size):
+            raise ValueError("Buffer(size=): a plain callable from an item to its bytes is needed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import functools
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import AsyncIterator as AsyncIterator_
 from dataclasses import dataclass, field
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import IO, Any, Generic, Literal, Protocol, TypeVar, Unpack, overload
 
 from .naming import callable_name
@@ -229,9 +229,19 @@ class Stage(Composable[In, Out]):
         """Of what is always hashable, so that a stage may stand in a set."""
         return hash((self.name, self.concurrency, self.executor))
 
-    def __call__(self, item: In, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def __call__(self, item: In, /, *args: Any, **kwargs: Any) -> Any: ...
+    @overload
+    def __call__(self, **kwargs: Any) -> Any: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, as if it had never been made a stage."""
-        return self.fn(item, *args, **kwargs)
+        return self.fn(*args, **kwargs)
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Stage[In, Out]:
+        """Of a decorated method, looked up on an object: the stage of the bound method."""
+        if owner is None or not isinstance(self.fn, FunctionType):
+            return self
+        return dataclasses.replace(self, fn=self.fn.__get__(owner, kind))
 
     def __repr__(self) -> str:
         """The stage by its name."""

@@ -15,7 +15,7 @@ from .keeping import makes_only_one
 from .naming import place
 from .operators.combine import CombineLatest, Zip, merge
 from .operators.distribute import Split
-from .policy import DeadLetterPolicy
+from .policy import Buffer, DeadLetterPolicy
 from .stage import Call, Operator, Stage
 from .tree import Group, Leaf, Node, branch_names
 
@@ -126,6 +126,7 @@ class _Wiring:
                 # The buffer that the user gives the stage is meant for the branches.
                 implicit = Stage[Any, Any](None, label="zip_", operator=rows, buffer=stage.buffer)
                 front = self._take_apart(implicit, Call("operator"), path, front)
+                stage = dataclasses.replace(stage, buffer=Buffer(stage.buffer.items))
         number = self._add(stage, call, path)
         for tail in flat(front.tails):
             if tail in self.ports:

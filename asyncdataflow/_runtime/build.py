@@ -73,7 +73,9 @@ class _Wiring:
         key = (target, 0 if self._tagged(target) else port)
         if key not in self._channels:
             stage = self.graph.by_name[target]
-            self._channels[key] = Channel(stage.buffer, stage.overflow, name=target)
+            self._channels[key] = Channel(
+                stage.buffer, stage.overflow, name=target, tagged=self._tagged(target)
+            )
         return self._channels[key]
 
     def inlets(self, name: str) -> list[Receiver[Any]]:

@@ -8,7 +8,7 @@ gh-112202; trio avoids the question by delivering before it wakes, which asyncio
 because a task may be cancelled after its future is done.)
 
 Two counts keep newcomers from overtaking who was woken but has not run: ``_grants``
-(items promised to receivers) and ``_claims`` (slots promised to senders). At rest no
+(items promised to receivers) and the store's ``claims`` (slots promised to senders). At rest no
 receiver waits beside an item, and no sender beside a free slot.
 """
 
@@ -20,10 +20,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
-from ..errors import BufferFullError, ChannelClosed, EndOfChannel, WouldBlock
+from ..errors import ChannelClosed, EndOfChannel, WouldBlock
 from ..policy import Buffer, Overflow
 from ..stats import ChannelStatistics
 from .clock import Turn
+from .store import Store
 
 __all__ = ("Channel", "Receiver", "Sender", "Tagged")
 
@@ -37,28 +38,26 @@ class Channel(Generic[T]):
     """A bounded queue between tasks of one loop; used through its two kinds of ends."""
 
     def __init__(
-        self, buffer: Buffer, overflow: Overflow = Overflow.BLOCK, *, name: str = "", held: bool = False
+        self,
+        buffer: Buffer,
+        overflow: Overflow = Overflow.BLOCK,
+        *,
+        name: str = "",
+        held: bool = False,
+        tagged: bool = False,
     ) -> None:
         self.name = name
         self.on_abandoned: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
-        self._buffer = buffer
         self._capacity = buffer.items
-        self._overflow = overflow
         self._keeps_slots = held
-        self._items: deque[T] = deque()
-        self._weights: deque[int] | None = None if buffer.bytes is None else deque()
-        self._weight = 0
-        self._held = 0
+        self._store: Store[T] = Store(name, buffer, overflow, tagged=tagged)
         self._getters: deque[asyncio.Future[None]] = deque()
         self._grants = 0
         self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
-        self._claims = 0
-        self._claimed_weight = 0
         self._senders = 0
         self._receivers = 0
         self._taken = 0
-        self._dropped = 0
         self._abandoned = False
 
     def sender(self, tag: int | None = None) -> Sender[T]:
@@ -78,15 +77,15 @@ class Channel(Generic[T]):
     def statistics(self) -> ChannelStatistics:
         """A snapshot."""
         return ChannelStatistics(
-            items=len(self._items),
-            held=self._held,
+            items=len(self._store.items),
+            held=self._store.held,
             capacity=self._capacity,
             waiting_senders=len(self._putters),
             waiting_receivers=len(self._getters),
             open_senders=self._senders,
             open_receivers=self._receivers,
             taken=self._taken,
-            dropped=self._dropped,
+            dropped=self._store.dropped,
         )
 
     @property
@@ -97,27 +96,33 @@ class Channel(Generic[T]):
     @property
     def room(self) -> int:
         """Slots that nobody else can take before the only sender does; 0 where there are more."""
-        if self._senders != 1 or self._weights is not None or self._overflow is not Overflow.BLOCK:
-            return 0
-        return max(self._capacity - len(self._items) - self._held - self._claims, 0)
+        return self._store.room if self._senders == 1 else 0
 
     @property
     def load(self) -> int:
         """How busy it is, for choosing the freest: a waiting receiver counts below nothing."""
-        return len(self._items) + self._held - len(self._getters)
+        return len(self._store.items) + self._store.held - len(self._getters)
 
-    def weigh(self, item: T) -> int:
+    def measure(self, item: T) -> int:
         """An item's bytes, where the channel counts them."""
-        return 0 if self._weights is None else self._buffer.size(item)
+        return self._store.measure(item)
+
+    def has_room(self, item: T) -> bool:
+        """It can be put without waiting and without dropping anything."""
+        return not self._abandoned and not self._putters and self._store.fits(self._store.measure(item))
 
     def put(self, item: T) -> bool:
         """Append if there is a slot or the policy makes one; false where the sender has to wait."""
         if self._abandoned:
             raise ChannelClosed(self.name)
-        weight = self.weigh(item)
-        if self._putters or not self._fits(weight):
-            return self._overflows(item, weight)
-        self._append(item, weight)
+        size = self._store.measure(item)
+        if self._putters or not self._store.fits(size):
+            verdict = self._store.overflows(size)
+            if verdict is None:
+                return False
+            if not verdict:
+                return True
+        self._append(item, size)
         return True
 
     async def wait_to_put(self, item: T) -> None:
@@ -128,29 +133,28 @@ class Channel(Generic[T]):
         """
         if self._abandoned:
             raise ChannelClosed(self.name)
-        weight = self.weigh(item)
+        size = self._store.measure(item)
         waiter: asyncio.Future[Any] = self._loop.create_future()
-        self.enlist(waiter, weight)
+        self.enlist(waiter, size)
         self._wake_putters()
         try:
             await waiter
         except asyncio.CancelledError:
-            self.withdraw(waiter, weight)
+            self.withdraw(waiter, size)
             raise
-        self.put_claimed(item, weight)
+        self.put_claimed(item, size)
 
-    def enlist(self, waiter: asyncio.Future[Any], weight: int) -> None:
+    def enlist(self, waiter: asyncio.Future[Any], size: int) -> None:
         """Queue a sender; its future gets this channel as its result when a slot is its own."""
-        self._putters.append((waiter, weight, _LATER))
+        self._putters.append((waiter, size, _LATER))
 
-    def withdraw(self, waiter: asyncio.Future[Any], weight: int) -> None:
+    def withdraw(self, waiter: asyncio.Future[Any], size: int) -> None:
         """Take a cancelled sender out, and give a slot that was already its own to the next."""
         if waiter.done() and not waiter.cancelled() and waiter.result() is self:
-            self._claims -= 1
-            self._claimed_weight -= weight
+            self._store.unclaim(size)
         else:
             with suppress(ValueError):
-                self._putters.remove((waiter, weight, _LATER))
+                self._putters.remove((waiter, size, _LATER))
         self._wake_putters()
 
     def deposit(self, item: T) -> asyncio.Future[bool]:
@@ -160,7 +164,7 @@ class Channel(Generic[T]):
         tells that it was appended, or, with false, that nobody wants it.
         """
         waiter: asyncio.Future[bool] = self._loop.create_future()
-        self._putters.append((waiter, self.weigh(item), item))
+        self._putters.append((waiter, self._store.measure(item), item))
         return waiter
 
     def take_back(self, waiter: asyncio.Future[bool]) -> None:
@@ -169,39 +173,36 @@ class Channel(Generic[T]):
         self._putters = deque(each for each in self._putters if each[0] is not waiter)
         self._wake_putters()
 
-    def put_claimed(self, item: T, weight: int) -> None:
+    def put_claimed(self, item: T, size: int) -> None:
         """Append into the slot that a waited-for wake-up has promised."""
-        self._claims -= 1
-        self._claimed_weight -= weight
+        self._store.unclaim(size)
         if self._abandoned:
             raise ChannelClosed(self.name)
-        self._append(item, weight)
+        self._append(item, size)
 
     def take(self) -> T:
         """The first item; only where one is neither missing nor promised."""
-        item = self._items.popleft()
+        item = self._store.pop()
         self._taken += 1
-        if self._weights is not None:
-            self._weight -= self._weights.popleft()
         if self._keeps_slots:
-            self._held += 1
+            self._store.held += 1
         if self._putters:
             self._wake_putters()
-        if not self._items and not self._senders:
+        if not self._store.items and not self._senders:
             self._wake_all_getters()
         return item
 
     def ready(self) -> bool:
         """An item lies there that was promised to nobody."""
-        return len(self._items) > self._grants
+        return len(self._store.items) > self._grants
 
     def ended(self) -> bool:
         """Every sender has closed and every item was taken."""
-        return not self._senders and not self._items
+        return not self._senders and not self._store.items
 
     def release(self) -> None:
         """Free the slot of an item taken from a channel that keeps slots."""
-        self._held -= 1
+        self._store.held -= 1
         self._wake_putters()
 
     async def wait_for_item(self) -> None:
@@ -223,13 +224,13 @@ class Channel(Generic[T]):
     def sender_closed(self) -> None:
         """One sender fewer; with the last, those who wait for items learn of the end."""
         self._senders = max(self._senders - 1, 0)
-        if not self._senders and not self._items:
+        if not self._senders and not self._store.items:
             self._wake_all_getters()
 
     def end(self) -> None:
         """End it although senders may be left, whose workers were left behind."""
         self._senders = 0
-        if not self._items:
+        if not self._store.items:
             self._wake_all_getters()
 
     def receiver_closed(self) -> None:
@@ -238,49 +239,19 @@ class Channel(Generic[T]):
         if self._receivers:
             return
         self._abandoned = True
-        self._items.clear()
+        self._store.items.clear()
         while self._putters:
             self._promise_slot()
         if self.on_abandoned is not None:
             self.on_abandoned()
 
-    def _fits(self, weight: int) -> bool:
-        """Room for one more of that weight; one oversize item passes alone."""
-        occupied = len(self._items) + self._held + self._claims
-        if occupied >= self._capacity:
-            return False
-        limit = self._buffer.bytes
-        return limit is None or not occupied or self._weight + self._claimed_weight + weight <= limit
-
-    def _overflows(self, item: T, weight: int) -> bool:
-        if self._overflow is Overflow.BLOCK:
-            return False
-        if self._overflow is Overflow.FAIL:
-            raise BufferFullError(
-                f"the edge into {self.name} is full ({self._capacity} items) and its overflow is 'fail'"
-            )
-        self._dropped += 1
-        if self._overflow is Overflow.DROP_OLDEST and self._items:
-            self._items.popleft()
-            if self._weights is not None:
-                self._weight -= self._weights.popleft()
-                while self._items and not self._fits(weight):
-                    self._items.popleft()
-                    self._weight -= self._weights.popleft()
-                    self._dropped += 1
-            self._append(item, weight)
-        return True
-
-    def _append(self, item: T, weight: int) -> None:
-        self._items.append(item)
-        if self._weights is not None:
-            self._weights.append(weight)
-            self._weight += weight
+    def _append(self, item: T, size: int) -> None:
+        self._store.append(item, size)
         if self._getters:
             self._wake_getters()
 
     def _wake_getters(self) -> None:
-        while self._getters and len(self._items) > self._grants:
+        while self._getters and len(self._store.items) > self._grants:
             self._promise_item()
         if self.ended():
             self._wake_all_getters()
@@ -296,20 +267,19 @@ class Channel(Generic[T]):
             self._grants += 1
 
     def _wake_putters(self) -> None:
-        while self._putters and self._fits(self._putters[0][1]):
+        while self._putters and self._store.fits(self._putters[0][1]):
             self._promise_slot()
 
     def _promise_slot(self) -> None:
-        waiter, weight, item = self._putters.popleft()
+        waiter, size, item = self._putters.popleft()
         if waiter.done():
             return
         if item is _LATER:
             waiter.set_result(self)
-            self._claims += 1
-            self._claimed_weight += weight
+            self._store.claim(size)
         else:
             if not self._abandoned:
-                self._append(item, weight)
+                self._append(item, size)
             waiter.set_result(not self._abandoned)
 
 

@@ -16,9 +16,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
-from ..errors import ChannelClosed, ShutdownTimeoutError, StageCancelledError
+from ..errors import ChannelClosed, ShutdownTimeoutError, StageCancelledError, UnevenZipError
 from ..graph import Graph
 from ..naming import annotate, describe_error
+from ..operators.combine import Zip
 from ..policy import Buffer
 from ..stats import RunState
 from .build import build
@@ -74,9 +75,12 @@ class Execution:
         self._turned = asyncio.Event()
         self._tasks: dict[asyncio.Task[None], Work] = {}
         self._cancelled: set[asyncio.Task[None]] = set()
-        self._grace = GRACE
+        self._grace = self._patience = GRACE
         self._timers: list[asyncio.TimerHandle] = []
         self._opening = True
+        self._closing: asyncio.Timeout | None = None
+        # Known before it is made: a task of an eager factory runs at once.
+        self._runner: asyncio.Task[None] | None = None
         self._runner = self._loop.create_task(self._run(), name=f"{name} runner")
         # Not in the runner itself: cancelled before its first step, it would never run.
         self._runner.add_done_callback(self._end)
@@ -105,15 +109,22 @@ class Execution:
         """Cancel everything now; what has not ended after ``grace`` is named and left behind."""
         if self.state in ("running", "draining"):
             self.state = "stopping"
-            self._grace = grace
+            self._grace = self._patience = grace
             self._turned.set()
-            if self._opening and asyncio.current_task(self._loop) is not self._runner:
-                self._runner.cancel()
+            if self._closing is not None and not self._closing.expired():
+                self._closing.reschedule(self._loop.time() + grace)
+            runner = self._runner
+            if self._opening and runner is not None and asyncio.current_task(self._loop) is not runner:
+                runner.cancel()
 
     def abandon(self) -> None:
         """Stop for a handle that was dropped, maybe in another thread or after the loop."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.stop)
+            return
+        for work in self.works:
+            if work.calls.lane is not None:
+                work.calls.lane.forsake()
 
     def fail(self, error: BaseException, work: Work | None = None) -> None:
         """The first failure stops the run; later ones become notes on it."""
@@ -158,17 +169,22 @@ class Execution:
                 self.fail(error)
 
     async def _close(self, resources: AsyncExitStack) -> None:
-        """Leave the resources that were entered; they see the failure, as a transaction has to that rolls back."""
+        """Leave the resources that were entered; they see the failure, so that a transaction rolls back."""
         failure = self.failures[0] if self.failures else None
         details = (None, None, None) if failure is None else (type(failure), failure, failure.__traceback__)
         grace = self._grace if self.state == "stopping" else None
         try:
             async with asyncio.timeout(grace) as scope:
+                self._closing = scope
                 await resources.__aexit__(*details)
         except TimeoutError:
             if not scope.expired():
                 raise
-            raise ShutdownTimeoutError(f"{self.name}: its resources did not close within {grace} s") from None
+            raise ShutdownTimeoutError(
+                f"{self.name}: its resources did not close within {self._grace} s"
+            ) from None
+        finally:
+            self._closing = None
 
     async def _work(self, opened: Mapping[str, Any]) -> None:
         """Start the workers, wait for the end or for the order to stop, bury them."""
@@ -182,10 +198,12 @@ class Execution:
             self.stop()
         except Exception as error:  # noqa: BLE001 - kept for the consumer
             self.fail(error)
-        left = await self._bury(self._loop.time() + self._grace)
+        left = await self._bury(self._loop.time() + self._patience)
         if left:
             told = "\n".join(left)
             _logger.error("%s: did not end within %s s:\n%s", self.name, self._grace, told)
+        # Of a run that came to its end, nothing is lost by what nobody wanted any more.
+        if left and self.state == "stopping":
             self.fail(ShutdownTimeoutError(f"{self.name}: did not end within {self._grace} s:\n{told}"))
 
     def _start(self) -> None:
@@ -217,10 +235,19 @@ class Execution:
         """
         try:
             await loop()
-        except ChannelClosed:
+        except UnevenZipError as error:
+            if self.state != "draining" or not isinstance(work.stage.operator, Zip):
+                self.fail(error, work)
+            else:
+                # The sources were not stopped behind the same count.
+                _logger.info("%s: drained with a row begun: %s", self.name, error)
+        except ChannelClosed as error:
             self._demand_gone([work])
+            if not work.retired:
+                # Not the outlet's word that nobody wants more, but an error of the user's.
+                self.fail(error, work)
         except asyncio.CancelledError as cancelled:
-            if not (work.retired or work.draining or self.state == "stopping"):
+            if not (work.retired or work.draining or self.state == "stopping" or self._torn_down):
                 self.fail(
                     own_cancel(cancelled) or StageCancelledError("a worker was cancelled from outside"), work
                 )
@@ -248,26 +275,39 @@ class Execution:
             if not work.retired and channels and all(each.abandoned for each in channels):
                 work.retired = True
                 self._cancel([task for task, of in self._tasks.items() if of is work])
+                self._timers.append(self._loop.call_later(self._grace, self._end_with_retired))
+
+    @property
+    def _torn_down(self) -> bool:
+        """Everything is being cancelled, as by asyncio.run on its way out."""
+        return self._runner is not None and self._runner.cancelling() > 0
+
+    def _end_with_retired(self) -> None:
+        """When only retired workers are left that do not end, they are buried as on stop."""
+        if all(work.retired for work in self._tasks.values()):
+            self._patience = self._grace / 10  # They had their grace.
+            self._turned.set()
+        else:
+            self._timers.append(self._loop.call_later(self._grace, self._end_with_retired))
 
     def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Cancel each once: a second time would hit its clean-up."""
         for task in tasks:
             if task not in self._cancelled:
                 self._cancelled.add(task)
-                if not task.cancelling():  # Not by asyncio.run either, on its way out.
-                    task.cancel()
+                self._tasks[task].cancel(task, again=not self._torn_down)
 
     def _cut_sources(self) -> None:
-        """Sources that still wait for their next item are not waited for."""
-        self._cancel(
-            [task for task, work in self._tasks.items() if work.stage.role == "source" and work.reading]
-        )
+        """Sources that still wait at an await for their next item are not waited for."""
+        self._cancel([task for task, work in self._tasks.items() if work.may_be_cut])
 
     def _drain_expired(self, timeout: float) -> None:
+        if self.state != "draining":
+            return
         unsettled = {
-            each.stage.title: each.counters.received - each.counters.settled
+            each.stage.title: each.in_flight
             for each in self.works
-            if each.counters.received > each.counters.settled and each.stage.role != "source"
+            if each.in_flight and each.stage.role != "source"
         }
         queued = sum(inlet.channel.statistics().items for work in self.works for inlet in work.inlets)
         named = ", ".join(f"{count} in {name}" for name, count in unsettled.items()) or "none in a stage"

@@ -36,22 +36,22 @@ class SyncRun(Iterator[T], Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._lock = threading.RLock()
 
     def __enter__(self) -> SyncRun[T]:
         """Start."""
-        self._start()
+        run, loop = self._start()
+        asyncio.run_coroutine_threadsafe(_outcome(Run.__aenter__, run), loop).result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop; an error of the block's own body wins."""
-        try:
+        if error is None:
             self.close()
-        except Exception as failure:
-            if error is None:
-                raise
-            annotate(error, f"and the run failed: {describe_error(failure)}")
+        else:
+            self._close_behind(error)
 
     def __iter__(self) -> SyncRun[T]:
         """It is its own iterator."""
@@ -59,14 +59,16 @@ class SyncRun(Iterator[T], Generic[T]):
 
     def __next__(self) -> T:
         """The next result; raises what failed."""
-        if self._closed:
-            raise StopIteration
-        run, loop = self._start()
+        with self._lock:
+            if self._closed:
+                raise StopIteration
+            run, loop = self._start()
+            asked = asyncio.run_coroutine_threadsafe(_outcome(anext, run), loop)
         try:
-            result, error = asyncio.run_coroutine_threadsafe(_outcome(anext, run), loop).result()
-        except BaseException:
+            result, error = asked.result()
+        except BaseException as interrupt:
             # Ctrl-C while waiting here.
-            self.close()
+            self._close_behind(interrupt)
             raise
         if error is None:
             return cast("T", result)
@@ -77,31 +79,42 @@ class SyncRun(Iterator[T], Generic[T]):
 
     def close(self) -> None:
         """Stop the run, wait until nothing is left, and end the thread. Idempotent."""
-        if self._closed or self._run is None or self._loop is None:
-            self._closed = True
-            return
-        try:
-            closing = _outcome(Run.aclose, self._run)
-            _, error = asyncio.run_coroutine_threadsafe(closing, self._loop).result()
-        finally:
-            self._end_thread()
+        # Another thread may wait for its next result meanwhile, and close when it hears the end.
+        with self._lock:
+            if self._closed or self._run is None or self._loop is None:
+                self._closed = True
+                return
+            try:
+                closing = _outcome(Run.aclose, self._run)
+                _, error = asyncio.run_coroutine_threadsafe(closing, self._loop).result()
+            finally:
+                self._end_thread()
         if error is not None:
             raise error
+
+    def _close_behind(self, error: BaseException) -> None:
+        """Close on the way out with an error, which wins."""
+        try:
+            self.close()
+        except BaseException as failure:  # noqa: BLE001 - told on the error that wins
+            annotate(error, f"and the run failed: {describe_error(failure)}")
 
     def __del__(self, warn: Callable[..., Any] = warnings.warn) -> None:
         """Dropped while it works: stop, and say so."""
         if getattr(self, "_thread", None) is not None and not self._closed:
-            warn(
-                "an iteration was dropped while it worked; it is being stopped. "
-                "Write: with flow.iterate(…) as results",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
-            # Not waited for: the collector may run in any thread, even the loop's own.
-            loop, run = self._loop, self._run
-            if loop is not None and run is not None and not sys.is_finalizing():
-                loop.call_soon_threadsafe(_end_later, loop, run)
+            try:
+                warn(
+                    "an iteration was dropped while it worked; it is being stopped. "
+                    "Write: with flow.iterate(…) as results",
+                    ResourceWarning,
+                    source=self,
+                    stacklevel=2,
+                )
+            finally:
+                # Not waited for: the collector may run in any thread, even the loop's own.
+                loop, run = self._loop, self._run
+                if loop is not None and run is not None and not sys.is_finalizing():
+                    loop.call_soon_threadsafe(_end_later, loop, run)
 
     def _start(self) -> tuple[Run[T], asyncio.AbstractEventLoop]:
         if self._run is None or self._loop is None:
@@ -141,6 +154,10 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        # Whoever waits in another thread for an answer gets it.
+        answering = asyncio.all_tasks(loop)
+        if answering:
+            loop.run_until_complete(asyncio.wait(answering))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         asyncio.set_event_loop(None)

@@ -108,6 +108,10 @@ class Lane:
             self._cut_short(manager)
         return [each for each in self._threads.values() if not each.done()]
 
+    def forsake(self) -> None:
+        """Let the threads end where there is no loop any more to bury them on."""
+        self._inbox.close()
+
     async def close(self) -> list[str]:
         """Bury the threads after :meth:`shut`; those that have not ended are described and left behind.
 

@@ -54,15 +54,18 @@ async def _open(stack: AsyncExitStack, name: str, resource: Any, params: Mapping
     made = await lane.call((resource, *args), kwargs, None)
     if isinstance(made, AbstractContextManager) and not hasattr(made, "__aenter__"):
         # It may block, and may be bound to its thread: entered and left where it was made.
-        entered = await lane.call((made.__enter__,), {}, None)
-        stack.push_async_exit(_leaving(lane, made))
-        return entered
+        entering = asyncio.ensure_future(lane.call((made.__enter__,), {}, None))
+        stack.push_async_exit(_leaving(lane, made, entering))
+        return await asyncio.shield(entering)
     return await enter_any(stack, made)
 
 
-def _leaving(lane: Lane, made: AbstractContextManager[Any]) -> Any:
+def _leaving(lane: Lane, made: AbstractContextManager[Any], entering: asyncio.Future[Any]) -> Any:
     async def leave(*details: Any) -> None:
-        await lane.call((made.__exit__, *details), {}, None)
+        # Cancelled meanwhile, the thread has entered it all the same.
+        await asyncio.wait([entering], timeout=_PATIENCE)
+        if entering.done() and not entering.cancelled() and entering.exception() is None:
+            await lane.call((made.__exit__, *details), {}, None)
 
     return leave
 

@@ -168,22 +168,23 @@ async def _send_to_any(senders: Sequence[Sender[Any]], item: Any) -> None:
         wanted = [each.channel for each in senders if not each.channel.abandoned]
         if not wanted:
             raise ChannelClosed(", ".join(each.channel.name for each in senders))
-        for channel in sorted(wanted, key=lambda each: each.load):
+        free = [each for each in wanted if each.has_room(item)]
+        for channel in sorted(free or wanted, key=lambda each: each.load):
             if channel.put(item):
                 return
         waiter: asyncio.Future[Channel[Any]] = asyncio.get_running_loop().create_future()
-        weights = {channel: channel.weigh(item) for channel in wanted}
+        sizes = {channel: channel.measure(item) for channel in wanted}
         for channel in wanted:
-            channel.enlist(waiter, weights[channel])
+            channel.enlist(waiter, sizes[channel])
         try:
             chosen = await waiter
         except asyncio.CancelledError:
             for channel in wanted:
-                channel.withdraw(waiter, weights[channel])
+                channel.withdraw(waiter, sizes[channel])
             raise
         for channel in wanted:
             if channel is not chosen:
-                channel.withdraw(waiter, weights[channel])
+                channel.withdraw(waiter, sizes[channel])
         with suppress(ChannelClosed):
-            chosen.put_claimed(item, weights[chosen])
+            chosen.put_claimed(item, sizes[chosen])
             return

@@ -225,14 +225,16 @@ class Run(AsyncIterator[T], Generic[T]):
         execution = getattr(self, "_execution", None)
         if execution is None or execution.ended.done():
             return
-        warn(
-            f"a run of {self._name} was dropped while it worked; it is being stopped. "
-            "Write: async with flow.stream(…) as run",
-            ResourceWarning,
-            source=self,
-            stacklevel=2,
-        )
-        execution.abandon()
+        try:
+            warn(
+                f"a run of {self._name} was dropped while it worked; it is being stopped. "
+                "Write: async with flow.stream(…) as run",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+        finally:
+            execution.abandon()
 
     def _no_stats(self) -> dict[str, StageStats]:
         """Of a run whose workers have not started."""

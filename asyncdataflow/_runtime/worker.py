@@ -19,6 +19,7 @@ from ..stage import Stage
 from .call import Call, Calls
 from .channel import Receiver, Sender
 from .clock import Limiter, Turn
+from .job import LaneIterator
 from .keyed import Keyed
 from .order import Order
 from .routing import Outlet
@@ -48,6 +49,7 @@ class Work:
         draining: Asked to stop taking: a source ends behind its current item.
         reading: A source waits for its next item.
         alive: Workers that have not ended.
+        over: Its workers were cancelled: one that swallows that takes nothing more.
         retired: Nobody wants more from it; its cancellation is its end.
     """
 
@@ -71,7 +73,10 @@ class Work:
         self.reading = False
         self.retired = False
         self.alive = 0
+        self.over = False
         self._stop_making: Callable[[], None] | None = None
+        self._cleaning: set[asyncio.Task[Any]] = set()
+        self._to_be_cancelled: set[asyncio.Task[Any]] = set()
         self._branches = branches
         self._many = stage.call is not None and stage.call.many
         self._loop = asyncio.get_running_loop()
@@ -98,6 +103,11 @@ class Work:
         """Items taken and not yet begun, behind others of their key."""
         return self._keyed.parked
 
+    @property
+    def may_be_cut(self) -> bool:
+        """A source that waits at an await; in a thread, it ends at its next yield by itself."""
+        return self.stage.role == "source" and self.reading and self._stop_making is None
+
     def drain(self) -> None:
         """Of a source: make no more. What was already made, in a thread maybe ahead, is still sent."""
         self.draining = True
@@ -111,66 +121,74 @@ class Work:
             return [self._source]
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
-        loop: Loop = self._plain
+        work: Callable[[Call, Any], Coroutine[Any, Any, None]] = self._whole
         if stage.concurrency > 1 and stage.key is not None:
-            loop = self._by_key
+            work = self._keyed_item
         elif stage.concurrency > 1 and stage.ordered:
-            loop = self._in_turn if self._many else self._in_order
-        return [loop] * stage.concurrency
+            work = self._in_turn if self._many else self._in_order
+        return [functools.partial(self._take, work)] * stage.concurrency
 
-    async def _plain(self) -> None:
-        """Concurrency 1, or any order: one item at a time from taking to sending."""
+    def cancel(self, task: asyncio.Task[None], *, again: bool = True) -> None:
+        """Cancel a worker, unless it only cleans up: then when it has, if it would go on.
+
+        Args:
+            task: The worker.
+            again: Also if it is being cancelled already, as by a timeout of the stage's own.
+        """
+        self.over = True
+        if task in self._cleaning:
+            self._to_be_cancelled.add(task)
+        elif again or not task.cancelling():
+            task.cancel()
+
+    def _leave(self) -> None:
+        """The calling worker has nothing left to do but to clean up."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._cleaning.add(task)
+
+    def _go_on(self) -> None:
+        """The calling worker has cleaned up behind an item; it hears now that it was cancelled."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._cleaning.discard(task)
+            if task in self._to_be_cancelled:
+                task.cancel()
+
+    async def _take(self, work: Callable[[Call, Any], Coroutine[Any, Any, None]]) -> None:
+        """The life of a worker: take an item, work on it, again; then clean up.
+
+        ``work`` runs up to its first wait in the step in which its item was taken.
+        """
         (inlet,) = self.inlets
+        by_key = work == self._keyed_item
         async with self.calls.worker() as call:
-            while True:
-                try:
-                    item = await inlet.receive()
-                except EndOfChannel:
-                    return
-                await self._whole(call, item)
-                del item  # Else it lives until the next one comes.
+            try:
+                while not self.over:
+                    if by_key:
+                        await self._keyed.reserve()
+                    try:
+                        item = await inlet.receive()
+                    except EndOfChannel:
+                        if by_key:
+                            self._keyed.unreserve()
+                        return
+                    await work(call, item)
+                    del item  # Else it lives until the next one comes.
+            finally:
+                self._leave()
 
-    async def _in_order(self) -> None:
+    async def _in_order(self, call: Call, item: Any) -> None:
         """Results leave in the order of their items."""
-        (inlet,) = self.inlets
-        async with self.calls.worker() as call:
-            while True:
-                try:
-                    item = await inlet.receive()
-                except EndOfChannel:
-                    return
-                ticket = self._order.draw()
-                await self._order.finish(ticket, await self._made(call, item))
-                del item
+        ticket = self._order.draw()
+        await self._order.finish(ticket, await self._made(call, item))
 
-    async def _in_turn(self) -> None:
+    async def _in_turn(self, call: Call, item: Any) -> None:
         """What a generator makes leaves in the order of the items: up to its first it may run ahead."""
-        (inlet,) = self.inlets
-        async with self.calls.worker() as call:
-            while True:
-                try:
-                    item = await inlet.receive()
-                except EndOfChannel:
-                    return
-                ticket = self._order.draw()
-                await self._expand(call, item, lambda: self._order.turn(ticket))  # noqa: B023 - awaited within the pass
-                del item
-                await self._order.turn(ticket)
-                self._order.leave()
-
-    async def _by_key(self) -> None:
-        """Items of one key one after the other, different keys side by side."""
-        (inlet,) = self.inlets
-        async with self.calls.worker() as call:
-            while True:
-                await self._keyed.reserve()
-                try:
-                    item = await inlet.receive()
-                except EndOfChannel:
-                    self._keyed.unreserve()
-                    return
-                await self._keyed_item(call, item)
-                del item
+        ticket = self._order.draw()
+        await self._expand(call, item, functools.partial(self._order.turn, ticket))
+        await self._order.turn(ticket)
+        self._order.leave()
 
     async def _keyed_item(self, call: Call, item: Any) -> None:
         try:
@@ -189,9 +207,11 @@ class Work:
     async def _stream(self, operator: StreamOperator) -> None:
         """An operator that takes whole streams apart."""
         async with self.calls.worker() as call:
-            await operator.run(
-                [_Counted(each, self.counters) for each in self.inlets], self._send, call.apply
-            )
+            inlets = [_Counted(each, self.counters) for each in self.inlets]
+            try:
+                await operator.run(inlets, self._send, call.apply)
+            finally:
+                self._leave()
 
     async def _source(self) -> None:
         """The first step: pull while there is room."""
@@ -205,15 +225,16 @@ class Work:
             async with call.each(None) as items:
                 try:
                     await self._pull(items)
-                finally:
                     # Before the iterator is closed, which may take its time: what was sent
-                    # can be finished meanwhile.
+                    # can be finished meanwhile. Not on failure: nobody may take that for the end.
                     self.outlet.close()
+                finally:
+                    self._leave()
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn = Turn(self._loop)
-        self._stop_making = stop_making = getattr(items, "stop", None)
-        while True:
+        self._stop_making = stop_making = items.stop if isinstance(items, LaneIterator) else None
+        while not self.over:
             if self.draining:
                 if stop_making is None:
                     return
@@ -327,6 +348,7 @@ class Work:
         except Exception as error:  # noqa: BLE001 - what the stage raises is for its policies
             return error, sent
         failed: Exception | None = None
+        through = False
         try:
             while True:
                 made, failed = await _next_of(items)
@@ -337,15 +359,26 @@ class Work:
                 await self._send(made)
                 del made
                 sent += 1
+            through = True
         finally:
+            self._leave()
             try:
                 await context.__aexit__(None, None, None)
-            except Exception as error:  # noqa: BLE001 - as above; the first error is the one that counts
-                if failed is None:
-                    failed = error
-                else:
-                    annotate(failed, f"and then, on closing: {describe_error(error)}")
+            except Exception as error:
+                if not through:
+                    # On the way out for another reason, which must not hide it.
+                    raise
+                failed = _first(failed, error)
+            self._go_on()
         return failed, sent
+
+
+def _first(failed: Exception | None, later: Exception) -> Exception:
+    """The first error is the one that counts; a later one becomes a note on it."""
+    if failed is None:
+        return later
+    annotate(failed, f"and then, on closing: {describe_error(later)}")
+    return failed
 
 
 async def _next_of(items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:

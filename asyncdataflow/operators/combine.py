@@ -154,7 +154,10 @@ def zip_(
     """One item of each branch at a time: a tuple, after a set or dict a dict.
 
     Order: that of the branches. Backpressure: a branch that is ahead waits in its edge.
-    Completes when every branch ends with the same count.
+    Completes when every branch ends with the same count. Behind a broadcast, a branch that
+    makes fewer items than its sibling lets the sibling's edge fill up; once it is full, the
+    broadcast waits, and the zip with it: zip only branches that keep step, or make the edge
+    as large as they may differ.
 
     Args:
         uneven: What happens when one branch ends and another has an item left:
