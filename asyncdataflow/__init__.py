@@ -2,7 +2,7 @@
 
 A map of the floors; imports go down only::
 
-    dataflow              DataFlow: the ways to run
+    dataflow  iterate     DataFlow: the ways to run; a run for synchronous code
     _runtime/             a graph becomes channels and workers
     notation … operators/ definition to graph, pure: notation, signature, validate, draw
     stage  graph          frozen data

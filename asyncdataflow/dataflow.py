@@ -7,12 +7,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, I
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
-from ._runtime.iterate import SyncRun
 from ._runtime.run import Run
 from .bound import bound
 from .draw import dot, mermaid, text
 from .errors import DefinitionError, NeedsItemsError, ParameterError
 from .graph import Graph, Places, named
+from .iterate import SyncRun
 from .naming import describe_item, nearest
 from .notation import Compiled, compile_definition
 from .parameters import check

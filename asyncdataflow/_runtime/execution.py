@@ -295,7 +295,7 @@ class Execution:
         for task in tasks:
             if task not in self._cancelled:
                 self._cancelled.add(task)
-                self._tasks[task].cancel(task, again=not self._torn_down)
+                self._tasks[task].leaving.cancel(task, again=not self._torn_down)
 
     def _cut_sources(self) -> None:
         """Sources that still wait at an await for their next item are not waited for."""

@@ -21,6 +21,7 @@ from .channel import Receiver, Sender
 from .clock import Limiter, Turn
 from .job import LaneIterator
 from .keyed import Keyed
+from .leaving import Leaving
 from .order import Order
 from .routing import Outlet
 from .supervise import Counters, Supervisor, not_an_ending, own_cancel
@@ -49,7 +50,7 @@ class Work:
         draining: Asked to stop taking: a source ends behind its current item.
         reading: A source waits for its next item.
         alive: Workers that have not ended.
-        over: Its workers were cancelled: one that swallows that takes nothing more.
+        leaving: How its workers are cancelled.
         retired: Nobody wants more from it; its cancellation is its end.
     """
 
@@ -73,10 +74,8 @@ class Work:
         self.reading = False
         self.retired = False
         self.alive = 0
-        self.over = False
+        self.leaving = Leaving()
         self._stop_making: Callable[[], None] | None = None
-        self._cleaning: set[asyncio.Task[Any]] = set()
-        self._to_be_cancelled: set[asyncio.Task[Any]] = set()
         self._branches = branches
         self._many = stage.call is not None and stage.call.many
         self._loop = asyncio.get_running_loop()
@@ -128,33 +127,6 @@ class Work:
             work = self._in_turn if self._many else self._in_order
         return [functools.partial(self._take, work)] * stage.concurrency
 
-    def cancel(self, task: asyncio.Task[None], *, again: bool = True) -> None:
-        """Cancel a worker, unless it only cleans up: then when it has, if it would go on.
-
-        Args:
-            task: The worker.
-            again: Also if it is being cancelled already, as by a timeout of the stage's own.
-        """
-        self.over = True
-        if task in self._cleaning:
-            self._to_be_cancelled.add(task)
-        elif again or not task.cancelling():
-            task.cancel()
-
-    def _leave(self) -> None:
-        """The calling worker has nothing left to do but to clean up."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._cleaning.add(task)
-
-    def _go_on(self) -> None:
-        """The calling worker has cleaned up behind an item; it hears now that it was cancelled."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._cleaning.discard(task)
-            if task in self._to_be_cancelled:
-                task.cancel()
-
     async def _take(self, work: Callable[[Call, Any], Coroutine[Any, Any, None]]) -> None:
         """The life of a worker: take an item, work on it, again; then clean up.
 
@@ -164,7 +136,7 @@ class Work:
         by_key = work == self._keyed_item
         async with self.calls.worker() as call:
             try:
-                while not self.over:
+                while not self.leaving.asked:
                     if by_key:
                         await self._keyed.reserve()
                     try:
@@ -176,7 +148,7 @@ class Work:
                     await work(call, item)
                     del item  # Else it lives until the next one comes.
             finally:
-                self._leave()
+                self.leaving.begin()
 
     async def _in_order(self, call: Call, item: Any) -> None:
         """Results leave in the order of their items."""
@@ -211,7 +183,7 @@ class Work:
             try:
                 await operator.run(inlets, self._send, call.apply)
             finally:
-                self._leave()
+                self.leaving.begin()
 
     async def _source(self) -> None:
         """The first step: pull while there is room."""
@@ -229,12 +201,12 @@ class Work:
                     # can be finished meanwhile. Not on failure: nobody may take that for the end.
                     self.outlet.close()
                 finally:
-                    self._leave()
+                    self.leaving.begin()
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn = Turn(self._loop)
         self._stop_making = stop_making = items.stop if isinstance(items, LaneIterator) else None
-        while not self.over:
+        while not self.leaving.asked:
             if self.draining:
                 if stop_making is None:
                     return
@@ -361,7 +333,7 @@ class Work:
                 sent += 1
             through = True
         finally:
-            self._leave()
+            self.leaving.begin()
             try:
                 await context.__aexit__(None, None, None)
             except Exception as error:
@@ -369,7 +341,7 @@ class Work:
                     # On the way out for another reason, which must not hide it.
                     raise
                 failed = _first(failed, error)
-            self._go_on()
+            self.leaving.go_on()
         return failed, sent
 
 

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
-from ..naming import annotate, describe_error
-from .run import Run
+from ._runtime.run import Run
+from .naming import annotate, describe_error
 
 __all__ = ("SyncRun",)
 

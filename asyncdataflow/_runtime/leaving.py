@@ -1,0 +1,48 @@
+"""Leaving: how the workers of a stage are cancelled, which never cuts their clean-up short."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+__all__ = ("Leaving",)
+
+
+class Leaving:
+    """Which workers of a stage only clean up, and which of these are to hear later that they were cancelled.
+
+    Attributes:
+        asked: They were cancelled: one that swallows that takes nothing more.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._cleaning: set[asyncio.Task[Any]] = set()
+        self._told_later: set[asyncio.Task[Any]] = set()
+
+    def cancel(self, task: asyncio.Task[None], *, again: bool = True) -> None:
+        """Cancel a worker, unless it only cleans up: then when it has, if it would go on.
+
+        Args:
+            task: The worker.
+            again: Also if it is being cancelled already, as by a timeout of the stage's own.
+        """
+        self.asked = True
+        if task in self._cleaning:
+            self._told_later.add(task)
+        elif again or not task.cancelling():
+            task.cancel()
+
+    def begin(self) -> None:
+        """The calling worker starts to clean up."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._cleaning.add(task)
+
+    def go_on(self) -> None:
+        """The calling worker has cleaned up behind an item, and hears now that it was cancelled."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._cleaning.discard(task)
+            if task in self._told_later:
+                task.cancel()

@@ -1,0 +1,204 @@
+"""What fails in clean-up, and before a clean-up that awaits, reaches the consumer (invariants 26, 34, 37)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from asyncdataflow import Buffer, DataFlow, Source, stage, take, through, until, zip_
+from tests.virtual_clock import run_virtual
+
+
+async def double(item):
+    return item * 2
+
+
+def inline(item):
+    return item * 2
+
+
+async def numbers(limit=100):
+    for number in range(limit):
+        yield number
+
+
+class Broker:
+    """Two items, then maybe an error; a polite good-bye takes time and may fail as well."""
+
+    def __init__(self, fails, log):
+        self.fails = fails
+        self.log = log
+
+    async def read(self):
+        yield 1
+        yield 2
+        if self.fails == "reading":
+            raise ConnectionError("reading")
+
+    async def say_good_bye(self):
+        await asyncio.sleep(0.1)
+        self.log.append("closed")
+        if self.fails == "closing":
+            raise ConnectionError("closing")
+
+
+class Opened(Broker, Source):
+    @asynccontextmanager
+    async def open(self):
+        try:
+            yield self.read()
+        finally:
+            await self.say_good_bye()
+
+
+class Iterated(Broker):
+    """An async iterator with an ``aclose`` that awaits, as a cursor or a response has."""
+
+    def __init__(self, fails, log):
+        super().__init__(fails, log)
+        self.items = self.read()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await anext(self.items)
+
+    async def aclose(self):
+        await self.items.aclose()
+        await self.say_good_bye()
+
+
+class Generated(Broker):
+    async def __call__(self):
+        try:
+            async for item in self.read():
+                yield item
+        finally:
+            await self.say_good_bye()
+
+
+def streamed(kind, source, *behind):
+    """The run of a flow from such a source, which stands in the definition or is handed to the run."""
+    return DataFlow(behind).stream(items=source) if kind == "items" else DataFlow((source, *behind)).stream()
+
+
+async def outcome(run):
+    """The results, and what was raised behind them."""
+    got = []
+    try:
+        async with run:
+            async for each in run:
+                got.append(each)
+    except Exception as error:
+        return got, error
+    return got, None
+
+
+SOURCES = {"source": Opened, "iterator": Iterated, "generator": Generated, "items": Iterated}
+
+
+@pytest.mark.parametrize("behind", [(double,), (inline,), (double, stage(double, concurrency=3))], ids=len)
+@pytest.mark.parametrize("fails", ["reading", "closing"])
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_sources_error_survives_its_clean_up(kind, fails, behind):
+    log = []
+
+    async def main():
+        run = streamed(kind, SOURCES[kind](fails, log), *behind)
+        _, error = await outcome(run)
+        return error, run.failures, run.state
+
+    error, failures, state = run_virtual(main())
+    assert isinstance(error, ConnectionError)
+    assert str(error) == fails
+    assert failures == [error]
+    assert state == "failed"
+    assert log == ["closed"]
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_source_that_ended_well_closes_in_peace(kind):
+    """The stages behind it end first; that nobody wants more of it is no reason to cut its good-bye short."""
+    log = []
+
+    async def main():
+        return await outcome(streamed(kind, SOURCES[kind](None, log), double))
+
+    assert run_virtual(main()) == ([2, 4], None)
+    assert log == ["closed"]
+
+
+def test_what_a_source_sent_is_finished_while_it_says_good_bye():
+    async def main():
+        async with DataFlow((Opened(None, []), double)).stream() as run:
+            got = [await anext(run), await anext(run)]
+            return got, asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == ([2, 4], 0)
+
+
+def test_a_zip_does_not_take_a_failed_source_for_one_that_ended():
+    async def main():
+        return await outcome(DataFlow(((Opened("reading", []), numbers), zip_)).stream())
+
+    _, error = run_virtual(main())
+    assert isinstance(error, ConnectionError)
+
+
+@pytest.mark.parametrize("threaded", [False, True], ids=["loop", "thread"])
+async def test_an_edge_that_cannot_weigh_an_item_fails_the_source_in_front_of_it(threaded):
+    def in_a_thread():
+        yield from range(5)
+
+    def size(_):
+        raise LookupError("size")
+
+    source = in_a_thread if threaded else numbers
+    run = DataFlow((source, stage(double, buffer=Buffer(bytes=10, size=size)))).stream()
+    async with asyncio.timeout(20):
+        got, error = await outcome(run)
+    assert got == []
+    assert isinstance(error, LookupError)
+
+
+class Expanding:
+    """A generator stage whose clean-up awaits and may fail."""
+
+    def __init__(self, log, error=None):
+        self.log = log
+        self.error = error
+
+    async def __call__(self, item):
+        try:
+            yield item
+            yield item
+        finally:
+            await asyncio.sleep(0.1)
+            self.log.append("closed")
+            if self.error is not None:
+                raise self.error
+
+
+class Endless(Source):
+    """A source that is never at its end, written in each of the ways."""
+
+    def __init__(self, log, error=None):
+        self.expanding = Expanding(log, error)
+
+    @asynccontextmanager
+    async def open(self):
+        async with self.polite():
+            yield numbers()
+
+    @asynccontextmanager
+    async def polite(self):
+        try:
+            yield
+        finally:
+            async for _ in self.expanding(None):
+                break_here = True
+                assert break_here
+            self.expanding.log.pop()
