@@ -60,7 +60,7 @@ test-%:
 	  .venv-$*/bin/python -m pytest; \
 	else echo "== CPython $* is not found here: its run is left out"; fi
 
-# aiostream is GPL and only interop needs it: everything else has to work without.
+# aiostream is GPL and only flows that use it need it: everything else has to work without.
 .PHONY: test-bare
 test-bare:
 	@$(MAKE) --no-print-directory VENV=.venv-bare .venv-bare/.test

@@ -15,10 +15,6 @@ async def double(item):
     return item * 2
 
 
-def inline(item):
-    return item * 2
-
-
 async def numbers(limit=100):
     for number in range(limit):
         yield number
@@ -92,7 +88,7 @@ async def outcome(run):
         async with run:
             async for each in run:
                 got.append(each)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what the tests look at
         return got, error
     return got, None
 
@@ -100,7 +96,7 @@ async def outcome(run):
 SOURCES = {"source": Opened, "iterator": Iterated, "generator": Generated, "items": Iterated}
 
 
-@pytest.mark.parametrize("behind", [(double,), (inline,), (double, stage(double, concurrency=3))], ids=len)
+@pytest.mark.parametrize("behind", [(double,), (double, stage(double, concurrency=3))], ids=len)
 @pytest.mark.parametrize("fails", ["reading", "closing"])
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_sources_error_survives_its_clean_up(kind, fails, behind):
@@ -164,41 +160,102 @@ async def test_an_edge_that_cannot_weigh_an_item_fails_the_source_in_front_of_it
     assert isinstance(error, LookupError)
 
 
-class Expanding:
-    """A generator stage whose clean-up awaits and may fail."""
+class Endless:
+    """One thing that makes items without end, in each of the ways a step can; its clean-up awaits."""
 
-    def __init__(self, log, error=None):
-        self.log = log
+    def __init__(self, error=None):
+        self.log = []
         self.error = error
-
-    async def __call__(self, item):
-        try:
-            yield item
-            yield item
-        finally:
-            await asyncio.sleep(0.1)
-            self.log.append("closed")
-            if self.error is not None:
-                raise self.error
-
-
-class Endless(Source):
-    """A source that is never at its end, written in each of the ways."""
-
-    def __init__(self, log, error=None):
-        self.expanding = Expanding(log, error)
-
-    @asynccontextmanager
-    async def open(self):
-        async with self.polite():
-            yield numbers()
 
     @asynccontextmanager
     async def polite(self):
         try:
             yield
         finally:
-            async for _ in self.expanding(None):
-                break_here = True
-                assert break_here
-            self.expanding.log.pop()
+            await asyncio.sleep(0.1)
+            self.log.append("closed")
+            if self.error is not None:
+                raise self.error
+
+    async def generator(self):
+        async with self.polite():
+            async for number in numbers():
+                yield number
+
+    async def generator_stage(self, item):
+        async with self.polite():
+            async for number in numbers():
+                yield number
+
+    async def stream_stage(self, items):
+        async with self.polite():
+            async for item in items:
+                yield item
+
+    def definition(self, kind):
+        if kind == "source":
+            return (_OfPolite(self),)
+        if kind == "through":
+            return (numbers, through(self.stream_stage))
+        return (self.generator,) if kind == "generator" else (numbers, self.generator_stage)
+
+
+class _OfPolite(Source):
+    def __init__(self, endless):
+        self.endless = endless
+
+    @asynccontextmanager
+    async def open(self):
+        async with self.endless.polite():
+            yield numbers()
+
+
+KINDS = ["source", "generator", "generator stage", "through"]
+
+ENOUGH = [
+    (take(1),),
+    (double, take(1)),
+    (until(lambda number: number > 20),),
+    (stage(double, buffer=1), stage(double, buffer=1), take(2)),
+]
+"""What takes a few of the items and then no more."""
+
+
+@pytest.mark.parametrize("behind", ENOUGH, ids=["take", "stage-take", "until", "buffers-take"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_clean_up_is_not_cut_short_where_nobody_wants_more(kind, behind):
+    endless = Endless()
+
+    async def main():
+        return await outcome(DataFlow((*endless.definition(kind), *behind)).stream())
+
+    got, error = run_virtual(main())
+    assert got
+    assert error is None
+    assert endless.log == ["closed"]
+
+
+@pytest.mark.parametrize("behind", ENOUGH, ids=["take", "stage-take", "until", "buffers-take"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_of_clean_up_is_told_where_nobody_wants_more(kind, behind):
+    endless = Endless(LookupError("cleaning"))
+
+    async def main():
+        run = DataFlow((*endless.definition(kind), *behind)).stream()
+        return (await outcome(run))[1], run.failures
+
+    error, failures = run_virtual(main())
+    assert error is endless.error
+    assert failures == [error]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_of_clean_up_is_told_where_the_consumer_leaves(kind):
+    endless = Endless(LookupError("cleaning"))
+
+    async def main():
+        with pytest.raises(LookupError, match="cleaning"):
+            async with DataFlow((*endless.definition(kind), double)).stream() as run:
+                await anext(run)
+
+    run_virtual(main())

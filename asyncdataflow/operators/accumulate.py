@@ -113,6 +113,9 @@ def batch(size: int, seconds: float | None = None, **options: Unpack[StageOption
             ``None`` waits for ``size`` items or the end.
         **options: ``name``, ``buffer`` and ``overflow``, as in ``stage``.
 
+    Raises:
+        ValueError: ``size`` is below 1, or ``seconds`` is not more than 0.
+
     Example:
         >>> from asyncdataflow import DataFlow, batch
         >>> DataFlow((range(5), batch(2)))()
@@ -138,6 +141,9 @@ def scan(
         initial: The state before the first item, copied for each run and not itself sent;
             without it the first item is the first state.
         **options: ``name``, ``buffer``, ``overflow`` and ``executor``, as in ``stage``.
+
+    Raises:
+        ValueError: ``f`` is no callable.
 
     Example:
         >>> from asyncdataflow import DataFlow, scan

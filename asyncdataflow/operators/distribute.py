@@ -154,6 +154,9 @@ def route(f: Callable[[Any], Any], **options: Unpack[StageOptions]) -> Stage[Any
             to several names, or to ``None``: nobody gets it.
         **options: As in ``stage``. An unknown name is that item's error.
 
+    Raises:
+        ValueError: ``f`` is no callable.
+
     Example:
         >>> from asyncdataflow import DataFlow, route
         >>> parity = route(lambda n: "odd" if n % 2 else "even")
@@ -173,6 +176,9 @@ def partition(key: Callable[[Any], Any], /, **options: Unpack[StageOptions]) -> 
     Args:
         key: From an item to its key, which has to be hashable.
         **options: As in ``stage``.
+
+    Raises:
+        ValueError: ``key`` is no callable.
     """
     return _distribute("partition", key, Partition(), options)
 

@@ -85,6 +85,9 @@ def filter_(f: Callable[[Any], Any], **options: Unpack[StageOptions]) -> Stage[A
             ``executor=`` says otherwise.
         **options: As in ``stage``.
 
+    Raises:
+        ValueError: ``f`` is no callable.
+
     Example:
         >>> from asyncdataflow import DataFlow, filter_
         >>> DataFlow((range(5), filter_(lambda n: n % 2)))()
@@ -123,6 +126,9 @@ def take(count: int, **options: Unpack[StageOptions]) -> Stage[Any, Any]:
         count: How many, at least 1.
         **options: ``name``, ``buffer`` and ``overflow``, as in ``stage``.
 
+    Raises:
+        ValueError: ``count`` is below 1.
+
     Example:
         >>> import itertools
         >>> from asyncdataflow import DataFlow, take
@@ -146,6 +152,9 @@ def until(
             ``executor=`` says otherwise.
         inclusive: That item itself is sent too.
         **options: ``name``, ``buffer``, ``overflow`` and ``executor``, as in ``stage``.
+
+    Raises:
+        ValueError: ``f`` is no callable.
 
     Example:
         >>> import itertools

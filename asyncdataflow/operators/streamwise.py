@@ -84,14 +84,18 @@ def through(
     """A stage of a function from an async iterable to an async iterable.
 
     An async generator function of one's own, or an aiostream pipable operator:
-    ``through(pipe.take(5))``. Order, backpressure and completion are what ``f`` makes of
-    them; when it ends, what made its items is stopped. Concurrency is 1, and there is no
+    ``through(pipe.take(5))``. Order: what ``f`` makes of it. Backpressure: nothing is asked of
+    ``f`` while its output is full, and ``f`` takes items at its own pace. Completes when what
+    ``f`` returned ends; then what made its items is stopped. Concurrency is 1, and there is no
     retry or error policy per item: the runtime cannot know which item an error belongs to.
     Items that ``f`` keeps for itself are not in ``bound()``.
 
     Args:
         f: Called once a run, with the items as an async iterator.
         **options: ``name``, ``buffer`` and ``overflow``, as in ``stage``.
+
+    Raises:
+        ValueError: ``f`` is no callable.
 
     Example:
         >>> from asyncdataflow import DataFlow, through
