@@ -32,7 +32,13 @@ def hook(event, args):
 def start_thread(*args, start=_thread.start_new_thread):
     seen.append("thread")
     return start(*args)
-_thread.start_new_thread = threading._start_new_thread = start_thread  # no event of its own before 3.13
+# No event of its own before 3.13, and another function since.
+_thread.start_new_thread = threading._start_new_thread = start_thread
+if sys.version_info >= (3, 13):
+    def start_joinable(*args, start=threading._start_joinable_thread, **kwargs):
+        seen.append("thread")
+        return start(*args, **kwargs)
+    threading._start_joinable_thread = start_joinable
 """
 
 IMPORT = """

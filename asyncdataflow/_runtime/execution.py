@@ -11,8 +11,9 @@ end is always the same: workers, then threads and processes, then resources.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
@@ -76,7 +77,7 @@ class Execution:
         self._tasks: dict[asyncio.Task[None], Work] = {}
         self._cancelled: set[asyncio.Task[None]] = set()
         self._grace = self._patience = GRACE
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._opening = True
         self._closing: asyncio.Timeout | None = None
         # Known before it is made: a task of an eager factory runs at once.
@@ -102,8 +103,8 @@ class Execution:
         self.state = "draining"
         for work in self._sources():
             work.drain()
-        self._timers.append(self._loop.call_later(_PATIENCE_WITH_SOURCES, self._cut_sources))
-        self._timers.append(self._loop.call_later(timeout, self._drain_expired, timeout))
+        self._call_later(_PATIENCE_WITH_SOURCES, self._cut_sources)
+        self._call_later(timeout, functools.partial(self._drain_expired, timeout))
 
     def stop(self, grace: float = GRACE) -> None:
         """Cancel everything now; what has not ended after ``grace`` is named and left behind."""
@@ -275,7 +276,7 @@ class Execution:
             if not work.retired and channels and all(each.abandoned for each in channels):
                 work.retired = True
                 self._cancel([task for task, of in self._tasks.items() if of is work])
-                self._timers.append(self._loop.call_later(self._grace, self._end_with_retired))
+                self._call_later(self._grace, self._end_with_retired)
 
     @property
     def _torn_down(self) -> bool:
@@ -284,11 +285,18 @@ class Execution:
 
     def _end_with_retired(self) -> None:
         """When only retired workers are left that do not end, they are buried as on stop."""
-        if all(work.retired for work in self._tasks.values()):
+        retired = sum(work.retired for work in self._tasks.values())
+        if retired == len(self._tasks):
             self._patience = self._grace / 10  # They had their grace.
             self._turned.set()
-        else:
-            self._timers.append(self._loop.call_later(self._grace, self._end_with_retired))
+        elif retired:
+            self._call_later(self._grace, self._end_with_retired)
+
+    def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Once however often it is asked for, and never after the end."""
+        if call in self._timers:
+            self._timers[call].cancel()
+        self._timers[call] = self._loop.call_later(seconds, call)
 
     def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Cancel each once: a second time would hit its clean-up."""
@@ -357,8 +365,9 @@ class Execution:
                 await asyncio.wait(futures, timeout=left)
 
     def _end(self, _: object = None) -> None:
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
+        self._timers.clear()
         self._output.end()
         self._let_go()
         self.state = "failed" if self.failures else "ended"
