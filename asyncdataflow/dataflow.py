@@ -133,13 +133,14 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             )
         return drawings[format](self.graph)
 
-    def bound(self, buffer: int = 128) -> int:
+    def bound(self, buffer: int = 128, *, items: bool = False) -> int:
         """The most source items that a run has taken and not yet settled.
 
         Args:
             buffer: Results that the output edge holds, as given to ``stream``.
+            items: Of a run that is given ``items=``, whose first step takes them over an edge.
         """
-        return bound(self.graph, buffer)
+        return bound(self._with_feed().graph if items else self.graph, buffer)
 
     def __call__(self, params: Mapping[str, Any] | None = None, /, **named_params: Any) -> Any:
         """Run to the end: from synchronous code the result, inside a running loop its awaitable.

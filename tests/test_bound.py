@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from asyncdataflow import DataFlow
 from asyncdataflow.bound import bound, slots
 from asyncdataflow.operators import batch, combine_latest, concat, filter_, merge, scan, split, zip_
 from asyncdataflow.policy import dead_letter
@@ -103,3 +104,8 @@ def test_the_output_edge_holds_128_by_default():
 def test_slots(options, hands):
     graph = graph_of((endless, step(**options)))
     assert slots(graph.stages[1]) == hands
+
+
+def test_of_a_run_that_is_given_items_it_counts_the_edge_that_they_come_by():
+    flow = DataFlow((stage(str, buffer=10), stage(len, buffer=20)))
+    assert flow.bound(5, items=True) == 1 + 10 + 1 + 20 + 1 + 5
