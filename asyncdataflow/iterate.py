@@ -41,7 +41,15 @@ class SyncRun(Iterator[T], Generic[T]):
     def __enter__(self) -> SyncRun[T]:
         """Start."""
         run, loop = self._start()
-        asyncio.run_coroutine_threadsafe(_outcome(Run.__aenter__, run), loop).result()
+        try:
+            _, error = asyncio.run_coroutine_threadsafe(_outcome(Run.__aenter__, run), loop).result()
+        except BaseException as interrupt:
+            # Ctrl-C while waiting here: `__exit__` is not called.
+            self._close_behind(interrupt)
+            raise
+        if error is not None:
+            self._close_behind(error)
+            raise error
         return self
 
     def __exit__(

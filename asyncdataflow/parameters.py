@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from .errors import ParameterError
+from .errors import ArgumentsError, ParameterError
 from .graph import Graph
-from .naming import callable_name, nearest, place
+from .naming import callable_name, describe_item, nearest, place
 from .signature import read
 from .stage import Call, Parameter, Stage
 
-__all__ = ("check", "for_call", "wanted")
+__all__ = ("check", "for_call", "spread", "wanted")
 
 _MISSING: Final = object()
 
@@ -117,3 +117,27 @@ def _makers(resources: Mapping[str, Any]) -> Iterator[tuple[str, Call]]:
     for name, resource in resources.items():
         if callable(resource):
             yield name, read(resource, place("resources", name))
+
+
+def spread(item: Any, over: tuple[Parameter, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """An item taken apart over several parameters: a mapping by name, a tuple by position."""
+    names = [each.name for each in over]
+    required = [each.name for each in over if each.required]
+    if isinstance(item, Mapping):
+        missing = [name for name in required if name not in item]
+        if missing:
+            raise ArgumentsError(
+                f"the item has no {', '.join(map(repr, missing))}; the stage needs {', '.join(required)}"
+            )
+        in_place = [each for each in over if each.kind == "positional_only" and each.name in item]
+        args = tuple(item[each.name] for each in in_place)
+        taken = {each.name for each in in_place}
+        return args, {name: item[name] for name in names if name in item and name not in taken}
+    if isinstance(item, tuple):
+        if not len(required) <= len(item) <= len(over):
+            raise ArgumentsError(f"a tuple of {len(item)} does not fit the parameters {', '.join(names)}")
+        return item, {}
+    raise ArgumentsError(
+        f"the stage needs {', '.join(required)}: a mapping gives them by name, a tuple by position, "
+        f"{describe_item(item)} gives neither"
+    )

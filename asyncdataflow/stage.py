@@ -124,7 +124,7 @@ class _Function(Protocol):
 
     __code__: CodeType
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class _Connector(Protocol):
@@ -232,8 +232,8 @@ class Stage(Composable[In, Out]):
     @overload
     def __call__(self, item: In, /, *args: Any, **kwargs: Any) -> Any: ...
     @overload
-    def __call__(self, **kwargs: Any) -> Any: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, **kwargs: Any) -> Any: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, as if it had never been made a stage."""
         return self.fn(*args, **kwargs)
 

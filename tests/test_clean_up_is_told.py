@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,8 +16,8 @@ async def double(item):
     return item * 2
 
 
-async def numbers(limit=100):
-    for number in range(limit):
+async def numbers():
+    for number in itertools.count():
         yield number
 
 
@@ -259,3 +260,50 @@ def test_an_error_of_clean_up_is_told_where_the_consumer_leaves(kind):
                 await anext(run)
 
     run_virtual(main())
+
+
+async def opening(item):
+    """What an ``async def`` stage with ``many=True`` returns is opened and closed for it."""
+    return Iterated(item.fails, item.log)
+
+
+def begun(kind, broker):
+    """Steps whose items are all made at once, so that their good-bye has begun when one was taken."""
+
+    async def one():
+        yield broker
+
+    if kind == "many":
+        return (one, stage(opening, many=True))
+    if kind == "through":
+        return (one, through(lambda _: Iterated(broker.fails, broker.log)))
+    return (SOURCES[kind](broker.fails, broker.log),)
+
+
+BEGUN = ["source", "iterator", "many", "through"]
+
+
+@pytest.mark.parametrize("kind", BEGUN)
+def test_clean_up_that_has_begun_is_finished_where_nobody_wants_more(kind):
+    """Leaving cuts what a step waits for; what it leaves behind itself is not cut."""
+    broker = Broker(None, [])
+
+    async def main():
+        return await outcome(DataFlow((*begun(kind, broker), take(1))).stream())
+
+    got, error = run_virtual(main())
+    assert len(got) == 1
+    assert error is None
+    assert broker.log == ["closed"]
+
+
+@pytest.mark.parametrize("kind", BEGUN)
+def test_an_error_of_clean_up_that_has_begun_is_told_where_nobody_wants_more(kind):
+    broker = Broker("closing", [])
+
+    async def main():
+        return (await outcome(DataFlow((*begun(kind, broker), take(1))).stream()))[1]
+
+    error = run_virtual(main())
+    assert isinstance(error, ConnectionError)
+    assert broker.log == ["closed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncdataflow import Retry, stage
+from asyncdataflow import Buffer, Retry, stage
 
 
 def failing(n):
@@ -58,3 +58,27 @@ def test_a_wrong_value_is_refused_where_it_is_written_and_names_the_option(optio
 def test_a_retry_that_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match="Retry"):
         Retry(**wrong)
+
+
+async def key_that_would_be_awaited(item):
+    return item
+
+
+class KeyOfAnObject:
+    async def key(self, item):
+        return item
+
+
+@pytest.mark.parametrize(
+    "function", [key_that_would_be_awaited, KeyOfAnObject().key], ids=["function", "method"]
+)
+class TestWhatIsCalledAndNotAwaited:
+    """Each coroutine would be a key of its own, and the order per key would be gone in silence."""
+
+    def test_a_key_is_no_coroutine_function(self, function):
+        with pytest.raises(ValueError, match="key="):
+            stage(failing, key=function, concurrency=2)
+
+    def test_nor_is_the_size_of_a_buffer(self, function):
+        with pytest.raises(ValueError, match="size="):
+            Buffer(bytes=10, size=function)

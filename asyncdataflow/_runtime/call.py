@@ -17,8 +17,8 @@ from collections.abc import (
     Awaitable,
     Callable,
     Generator,
+    Iterable,
     Iterator,
-    Mapping,
 )
 from contextlib import (
     AbstractAsyncContextManager,
@@ -32,15 +32,15 @@ from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import Any, Final, TypeVar
 
 from ..errors import ArgumentsError, ResultError, StageTimeoutError
-from ..naming import describe_item
 from ..operators.streamwise import opened
+from ..parameters import spread
 from ..portable import portable
-from ..stage import Parameter, Stage
+from ..stage import Stage
 from .child import enter
 from .lane import Lane, LaneIterator, Target
 from .process import ProcessTarget
 
-__all__ = ("Bound", "Call", "Calls", "enter_any")
+__all__ = ("Bound", "Call", "Calls", "Rejoined", "enter_any")
 
 _GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
@@ -122,7 +122,7 @@ class Calls:
         if self._how.arguments == "params":
             return self._bound.args, {}
         if self._how.arguments == "spread":
-            return _spread(item, self._how.spread_over)
+            return spread(item, self._how.spread_over)
         return (item,), {}
 
     def _loop_apply(self, function: Any) -> Callable[..., Awaitable[Any]]:
@@ -163,7 +163,12 @@ class Calls:
         if kind == "generator":
             return lambda item: opened(_one_by_one(_called(function, *self._arguments(item))))
         apply = self._loop_apply(function)
-        return lambda item: opened(_expanded(apply, *self._arguments(item)))
+
+        async def begin(item: Any, stack: AsyncExitStack) -> AsyncIterator[Any]:
+            args, kwargs = self._arguments(item)
+            return await _members(stack, await apply(*args, **kwargs))
+
+        return lambda item: _Opening(functools.partial(begin, item))
 
     def _lane_apply(self, lane: Lane) -> Callable[..., Awaitable[Any]]:
         timeout = self._stage.timeout
@@ -192,7 +197,7 @@ class Calls:
             args, kwargs = ((), {}) if reading else self._arguments(item)
             iterator: LaneIterator = await lane.iterate(args, kwargs, room)
             stack.push_async_callback(iterator.aclose)
-            return iterator if self._how.kind != "function" else _rejoined(iterator)
+            return iterator if self._how.kind != "function" else Rejoined(iterator, stack)
 
         return lambda item: _Opening(functools.partial(begin, item))
 
@@ -257,44 +262,40 @@ def _handing_over(target: Target) -> Target:
     return call
 
 
-async def _rejoined(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-    """The items from a thread, what was handed over taken apart here."""
-    async for item in items:
-        if type(item) is not _ForTheLoop:
-            yield item
-            continue
-        async for each in _members(await _settled(item.made)):
-            yield each
+class Rejoined(AsyncIterator[Any]):
+    """The items from a thread; what was handed over is taken apart here, and closed with the stack."""
+
+    def __init__(self, items: LaneIterator, stack: AsyncExitStack) -> None:
+        self._items = items
+        self._stack = stack
+        self._members: AsyncIterator[Any] | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Make no more; what is being made still comes, and then the end."""
+        self._stopped = True
+        self._items.stop()
+
+    async def __anext__(self) -> Any:
+        """The next item, from the thread or of what it handed over."""
+        while True:
+            if self._members is None:
+                item = await anext(self._items)
+                if type(item) is not _ForTheLoop:
+                    return item
+                self._members = await _members(self._stack, await _settled(item.made))
+            if self._stopped:
+                raise StopAsyncIteration
+            try:
+                return await anext(self._members)
+            except StopAsyncIteration:
+                self._members = None
 
 
 def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
     """An iterable may block in ``next``; an async one may not."""
     kind = stage.call.kind if stage.call is not None else None
     return kind == "iterable" or (kind == "feed" and not isinstance(bound.items, AsyncIterable))
-
-
-def _spread(item: Any, over: tuple[Parameter, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """An item taken apart over several parameters: a mapping by name, a tuple by position."""
-    names = [each.name for each in over]
-    required = [each.name for each in over if each.required]
-    if isinstance(item, Mapping):
-        missing = [name for name in required if name not in item]
-        if missing:
-            raise ArgumentsError(
-                f"the item has no {', '.join(map(repr, missing))}; the stage needs {', '.join(required)}"
-            )
-        in_place = [each for each in over if each.kind == "positional_only" and each.name in item]
-        args = tuple(item[each.name] for each in in_place)
-        taken = {each.name for each in in_place}
-        return args, {name: item[name] for name in names if name in item and name not in taken}
-    if isinstance(item, tuple):
-        if not len(required) <= len(item) <= len(over):
-            raise ArgumentsError(f"a tuple of {len(item)} does not fit the parameters {', '.join(names)}")
-        return item, {}
-    raise ArgumentsError(
-        f"the stage needs {', '.join(required)}: a mapping gives them by name, a tuple by position, "
-        f"{describe_item(item)} gives neither"
-    )
 
 
 async def _settled(result: Any) -> Any:
@@ -336,22 +337,15 @@ async def _one_by_one(items: Generator[Any, Any, Any]) -> AsyncGenerator[Any, No
         items.close()
 
 
-async def _expanded(
-    apply: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> AsyncGenerator[Any, None]:
-    """What a callable with ``many=True`` returned, item by item."""
-    async for item in _members(await apply(*args, **kwargs)):
+async def _members(stack: AsyncExitStack, made: Any) -> AsyncIterator[Any]:
+    """What a callable with ``many=True`` returned, item by item; closed with the stack."""
+    items = made if isinstance(made, AsyncIterable) else _over(made)
+    return await stack.enter_async_context(opened(items))
+
+
+async def _over(made: Iterable[Any]) -> AsyncGenerator[Any, None]:
+    for item in made:
         yield item
-
-
-async def _members(made: Any) -> AsyncGenerator[Any, None]:
-    if isinstance(made, AsyncIterable):
-        async with opened(made) as items:
-            async for item in items:
-                yield item
-    else:
-        for item in made:
-            yield item
 
 
 def _open_source(source: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:

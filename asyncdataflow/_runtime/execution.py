@@ -25,6 +25,7 @@ from ..policy import Buffer
 from ..stats import RunState
 from .build import build
 from .channel import Channel, Receiver
+from .leaving import described
 from .resources import open_resources
 from .supervise import not_an_ending, own_cancel
 from .worker import Loop, Work
@@ -48,6 +49,9 @@ class Execution:
         resources: Resources, not yet opened.
         items: What a feed reads.
         buffer: Results that the output edge holds.
+
+    Attributes:
+        output: The output edge.
     """
 
     def __init__(
@@ -68,9 +72,9 @@ class Execution:
         self._resources = resources
         self._items = items
         self._loop = asyncio.get_running_loop()
-        self._output: Channel[tuple[int, Any]] = Channel(Buffer(buffer), name="the results", held=True)
-        self._holding_open = self._output.sender()
-        self.results: Receiver[tuple[int, Any]] = self._output.receiver()
+        self.output: Channel[tuple[int, Any]] = Channel(Buffer(buffer), name="the results", held=True)
+        self._holding_open = self.output.sender()
+        self.results: Receiver[tuple[int, Any]] = self.output.receiver()
         self.started_at = self._loop.time()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._turned = asyncio.Event()
@@ -91,18 +95,14 @@ class Execution:
         """Seconds since the start."""
         return self._loop.time() - self.started_at
 
-    @property
-    def output(self) -> Channel[tuple[int, Any]]:
-        """The output edge."""
-        return self._output
-
     def drain(self, timeout: float) -> None:
         """Stop the sources and let everything in flight settle; past ``timeout``, stop."""
         if self.state != "running":
             return
         self.state = "draining"
-        for work in self._sources():
-            work.drain()
+        for work in self.works:
+            if work.stage.role == "source":
+                work.drain()
         self._call_later(_PATIENCE_WITH_SOURCES, self._cut_sources)
         self._call_later(timeout, functools.partial(self._drain_expired, timeout))
 
@@ -117,6 +117,7 @@ class Execution:
             runner = self._runner
             if self._opening and runner is not None and asyncio.current_task(self._loop) is not runner:
                 runner.cancel()
+                self._call_later(grace, self._opening_expired)
 
     def abandon(self) -> None:
         """Stop for a handle that was dropped, maybe in another thread or after the loop."""
@@ -150,9 +151,6 @@ class Execution:
         """Wait until nothing of the run is left; cancelled, the run goes on ending."""
         if not self.ended.done():
             await asyncio.shield(self.ended)
-
-    def _sources(self) -> list[Work]:
-        return [each for each in self.works if each.stage.role == "source"]
 
     async def _run(self) -> None:
         """The runner: never raises, always reaches the end."""
@@ -190,8 +188,10 @@ class Execution:
     async def _work(self, opened: Mapping[str, Any]) -> None:
         """Start the workers, wait for the end or for the order to stop, bury them."""
         self._opening = False
+        if self._turned.is_set():
+            return
         try:
-            self.works = build(self._graph, self._output, self._params, opened, self._items)
+            self.works = build(self._graph, self.output, self._params, opened, self._items)
             self._start()
             await self._turned.wait()
         except asyncio.CancelledError:
@@ -309,6 +309,17 @@ class Execution:
         """Sources that still wait at an await for their next item are not waited for."""
         self._cancel([task for task, work in self._tasks.items() if work.may_be_cut])
 
+    def _opening_expired(self) -> None:
+        """A resource swallows its cancellation while it is opened: it is left behind."""
+        if self._opening and self._runner is not None:
+            self._runner.cancel()
+            self.fail(
+                ShutdownTimeoutError(
+                    f"{self.name}: its resources did not stop opening within {self._grace} s"
+                )
+            )
+            self._end()
+
     def _drain_expired(self, timeout: float) -> None:
         if self.state != "draining":
             return
@@ -352,7 +363,7 @@ class Execution:
                 break
             for task in reversed(self._tasks):
                 task.cancel()
-        return [_described(task, work) for task, work in self._tasks.items()]
+        return [described(task, work.stage) for task, work in self._tasks.items()]
 
     async def _settle(self, futures: Sequence[asyncio.Future[None]], timeout: float) -> None:
         """Wait for all of them, at most ``timeout``; a cancellation of the runner changes nothing."""
@@ -368,7 +379,7 @@ class Execution:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._output.end()
+        self.output.end()
         self._let_go()
         self.state = "failed" if self.failures else "ended"
         if not self.ended.done():
@@ -384,19 +395,3 @@ class Execution:
             work.calls.let_go()
             if work.calls.lane is not None:
                 work.calls.lane.on_broken = None
-
-
-def _described(task: asyncio.Task[None], work: Work) -> str:
-    """The stage and where its task waits: down the awaits, of which ``get_stack`` has the first only."""
-    stack: list[str] = []
-    awaited: Any = task.get_coro()
-    while awaited is not None:
-        for kind in ("cr", "ag", "gi"):
-            frame = getattr(awaited, f"{kind}_frame", None)
-            if frame is not None:
-                stack.append(f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
-                awaited = getattr(awaited, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
-                break
-        else:
-            awaited = None
-    return "\n".join([f"stage {work.stage.title} ({work.stage.path}) swallows its cancellation in", *stack])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-__all__ = ("Leaving",)
+from ..stage import Stage
+
+__all__ = ("Leaving", "described")
 
 
 class Leaving:
@@ -46,3 +48,19 @@ class Leaving:
             self._cleaning.discard(task)
             if task in self._told_later:
                 task.cancel()
+
+
+def described(task: asyncio.Task[None], stage: Stage[Any, Any]) -> str:
+    """The stage and where its task waits: down the awaits, of which ``get_stack`` has the first only."""
+    stack: list[str] = []
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        for kind in ("cr", "ag", "gi"):
+            frame = getattr(awaited, f"{kind}_frame", None)
+            if frame is not None:
+                stack.append(f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
+                awaited = getattr(awaited, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+                break
+        else:
+            awaited = None
+    return "\n".join([f"stage {stage.title} ({stage.path}) swallows its cancellation in", *stack])

@@ -12,11 +12,11 @@ import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
-from ..errors import EndOfChannel
+from ..errors import ChannelClosed, EndOfChannel
 from ..naming import annotate, describe_error
 from ..operators.protocol import ItemOperator, StreamOperator
 from ..stage import Stage
-from .call import Call, Calls
+from .call import Call, Calls, Rejoined
 from .channel import Receiver, Sender
 from .clock import Limiter, Turn
 from .job import LaneIterator
@@ -172,14 +172,14 @@ class Work:
             await self.supervisor.give_up(error, item, 1)
             self.counters.settled += 1
             return
-        while free:
+        while free and not self.leaving.asked:
             await self._whole(call, item)
             free, item = self._keyed.finish(key)
 
     async def _stream(self, operator: StreamOperator) -> None:
         """An operator that takes whole streams apart."""
         async with self.calls.worker() as call:
-            inlets = [_Counted(each, self.counters) for each in self.inlets]
+            inlets = [_Counted(each, self.counters, self.leaving) for each in self.inlets]
             try:
                 await operator.run(inlets, self._send, call.apply)
             finally:
@@ -205,7 +205,7 @@ class Work:
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn = Turn(self._loop)
-        self._stop_making = stop_making = items.stop if isinstance(items, LaneIterator) else None
+        self._stop_making = stop_making = items.stop if isinstance(items, LaneIterator | Rejoined) else None
         while not self.leaving.asked:
             if self.draining:
                 if stop_making is None:
@@ -285,7 +285,11 @@ class Work:
         self.counters.settled += 1
 
     async def _send(self, item: Any) -> None:
-        await self.outlet.send(item)
+        try:
+            await self.outlet.send(item)
+        except ChannelClosed:
+            self.leaving.begin()
+            raise
         self.counters.sent += 1
 
     async def _expand(self, call: Call, item: Any, turn: Loop | None) -> None:
@@ -340,17 +344,11 @@ class Work:
                 if not through:
                     # On the way out for another reason, which must not hide it.
                     raise
-                failed = _first(failed, error)
+                if failed is not None:
+                    annotate(failed, f"and then, on closing: {describe_error(error)}")
+                failed = failed or error
             self.leaving.go_on()
         return failed, sent
-
-
-def _first(failed: Exception | None, later: Exception) -> Exception:
-    """The first error is the one that counts; a later one becomes a note on it."""
-    if failed is None:
-        return later
-    annotate(failed, f"and then, on closing: {describe_error(later)}")
-    return failed
 
 
 async def _next_of(items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
@@ -379,12 +377,16 @@ def _being_cancelled() -> bool:
 class _Counted:
     """An inlet that counts what an operator takes."""
 
-    __slots__ = ("_counters", "_receiver", "close")
+    __slots__ = ("_counters", "_leaving", "_receiver")
 
-    def __init__(self, receiver: Receiver[Any], counters: Counters) -> None:
+    def __init__(self, receiver: Receiver[Any], counters: Counters, leaving: Leaving) -> None:
         self._receiver = receiver
         self._counters = counters
-        self.close = receiver.close
+        self._leaving = leaving
+
+    def close(self) -> None:
+        self._leaving.begin()
+        self._receiver.close()
 
     async def receive(self) -> Any:
         item = await self._receiver.receive()

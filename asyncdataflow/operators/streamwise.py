@@ -35,6 +35,8 @@ class Through(StreamOperator):
                 async for item in stream:
                     await emit(item)
                     del item
+                # What is left to do is to clean up.
+                inlet.close()
 
 
 async def _items(inlet: Inlet) -> AsyncGenerator[Any, None]:
