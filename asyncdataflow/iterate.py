@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
@@ -67,13 +68,10 @@ class SyncRun(Iterator[T], Generic[T]):
 
     def __next__(self) -> T:
         """The next result; raises what failed."""
-        with self._lock:
-            if self._closed:
-                raise StopIteration
-            run, loop = self._start()
-            asked = asyncio.run_coroutine_threadsafe(_outcome(anext, run), loop)
+        if self._closed:
+            raise StopIteration
         try:
-            result, error = asked.result()
+            result, error = self._ask().result()
         except BaseException as interrupt:
             # Ctrl-C while waiting here.
             self._close_behind(interrupt)
@@ -135,6 +133,16 @@ class SyncRun(Iterator[T], Generic[T]):
             self._thread.start()
             self._loop, self._run = loop, self._make()
         return self._run, self._loop
+
+    def _ask(self) -> Future[tuple[Any, BaseException | None]]:
+        """Ask for the next result; another thread may close in between."""
+        with self._lock:
+            if self._closed:
+                closed: Future[tuple[Any, BaseException | None]] = Future()
+                closed.set_result((None, StopAsyncIteration()))
+                return closed
+            run, loop = self._start()
+            return asyncio.run_coroutine_threadsafe(_outcome(anext, run), loop)
 
     def _end_thread(self) -> None:
         self._closed = True
