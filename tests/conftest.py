@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 
@@ -16,6 +17,12 @@ from tests.leak_check import allowed_parts, watch
 # failure belongs to the change that made it, and a new find to whoever looks for it.
 settings.register_profile("suite", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("suite")
+
+
+def pytest_configure() -> None:
+    """A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
