@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sized
 from contextlib import suppress
 from typing import Any
 
-__all__ = ("annotate", "callable_name", "describe_error", "describe_item", "locate", "nearest", "place")
+__all__ = ("annotate", "callable_name", "describe_error", "describe_item", "nearest", "place")
 
 
 def callable_name(thing: object) -> str:
@@ -28,16 +28,6 @@ def callable_name(thing: object) -> str:
 def place(path: str, name: str | None = None) -> str:
     """``definition[1][0] (parse)``: where an element stands, and what it is called."""
     return f"{path} ({name})" if name else path
-
-
-def locate(thing: object) -> str:
-    """``module:line`` of a function where it is known, else an empty string."""
-    while isinstance(thing, functools.partial):
-        thing = thing.func
-    code = getattr(thing, "__code__", None)
-    if code is None:
-        return ""
-    return f"{getattr(thing, '__module__', '?')}:{code.co_firstlineno}"
 
 
 def describe_item(item: object) -> str:
