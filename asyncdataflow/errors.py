@@ -21,30 +21,40 @@ fits, so ``except ValueError`` catches what a reader would expect it to::
     ├── BufferFullError (OverflowError)     ``overflow="fail"`` met a full edge
     ├── ShutdownTimeoutError (TimeoutError) work was left behind at a deadline
     ├── BusyRunError (RuntimeError)         a second ``__anext__`` while one waits
-    └── ChannelError
-        ├── EndOfChannel                    every sender has closed and nothing lies there
-        ├── ChannelClosed                   every receiver has closed: nobody wants the item
-        └── WouldBlock                      a ``*_nowait`` operation would have to wait
+    ├── ChannelError
+    │   ├── EndOfChannel                    every sender has closed and nothing lies there
+    │   ├── ChannelClosed                   every receiver has closed: nobody wants the item
+    │   └── WouldBlock                      a ``*_nowait`` operation would have to wait
+    └── SimulationError                     found by ``asyncdataflow.testing``
+        ├── DeadlockError (RuntimeError)    nothing can ever run again
+        ├── LivelockError (RuntimeError)    it runs and runs, and comes to no end
+        ├── BrokenRuleError (AssertionError) what has to hold did not: an item lost, a task left
+        └── InjectedFault (RuntimeError)    a fault that a simulation put into a stage
 """
 
 from __future__ import annotations
 
 __all__ = (
     "ArgumentsError",
+    "BrokenRuleError",
     "BufferFullError",
     "BusyRunError",
     "ChannelClosed",
     "ChannelError",
     "DataFlowError",
+    "DeadlockError",
     "DefinitionError",
     "EndOfChannel",
+    "InjectedFault",
     "ItemError",
+    "LivelockError",
     "NeedsItemsError",
     "ParameterError",
     "RemoteError",
     "ResultError",
     "ShutdownTimeoutError",
     "SignatureError",
+    "SimulationError",
     "StageCancelledError",
     "StageTimeoutError",
     "UnevenZipError",
@@ -156,3 +166,23 @@ class ChannelClosed(ChannelError):  # noqa: N818 - an ending, not an error
 
 class WouldBlock(ChannelError):  # noqa: N818 - as in trio
     """The operation would have to wait."""
+
+
+class SimulationError(DataFlowError):
+    """A simulation found something."""
+
+
+class DeadlockError(SimulationError, RuntimeError):
+    """Nothing is ready and no timer is set: whatever waits, waits for good."""
+
+
+class LivelockError(SimulationError, RuntimeError):
+    """It runs and runs, and comes to no end."""
+
+
+class BrokenRuleError(SimulationError, AssertionError):
+    """What has to hold of every run did not."""
+
+
+class InjectedFault(SimulationError, RuntimeError):  # noqa: N818 - no error of the flow's: put there on purpose
+    """A fault that a simulation put into a stage."""

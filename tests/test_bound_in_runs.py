@@ -32,8 +32,8 @@ from asyncdataflow import (
     zip_,
 )
 from asyncdataflow.bound import bound
-from tests.seeded_loop import quiet, run_seeded
-from tests.virtual_clock import run_virtual
+from asyncdataflow.testing.seeded_loop import quiet, run_seeded
+from asyncdataflow.testing.virtual_loop import run_virtual
 
 DEADLINE = 30.0
 ROUNDS = 60

@@ -19,8 +19,8 @@ from asyncdataflow import (
     stage,
     take,
 )
+from asyncdataflow.testing.virtual_loop import run_virtual
 from tests.failing_flows import SORTS, OwnError, endless, numbers, raiser, same, same_in_thread
-from tests.virtual_clock import run_virtual
 
 SECRET = "canary-7f3a"
 

@@ -16,7 +16,7 @@ from collections import Counter
 import pytest
 
 from asyncdataflow import DataFlow, batch, stage
-from tests.seeded_loop import SeededLoop, SeededRealLoop
+from asyncdataflow.testing.seeded_loop import SeededLoop, SeededRealLoop
 
 SEEDS = (0, 1)
 ITEMS = 3

@@ -17,7 +17,7 @@ import pytest
 from asyncdataflow._runtime.channel import Channel
 from asyncdataflow.errors import EndOfChannel
 from asyncdataflow.policy import Buffer
-from tests.seeded_loop import quiet, run_seeded
+from asyncdataflow.testing.seeded_loop import quiet, run_seeded
 
 SEEDS = range(600)
 
@@ -167,7 +167,7 @@ def test_every_schedule_ends_where_a_consumer_is_left():
         done = await asyncio.gather(*producers, *consumers, return_exceptions=True)
         assert all(each is None for each in done[:2])
 
-    # A run that does not end raises Deadlock.
+    # A run that does not end raises DeadlockError.
     for seed in SEEDS:
         run_seeded(seed, main(seed))
 

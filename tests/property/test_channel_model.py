@@ -11,8 +11,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from asyncdataflow._runtime.channel import Channel
 from asyncdataflow.errors import BufferFullError, ChannelClosed, EndOfChannel, WouldBlock
 from asyncdataflow.policy import Buffer, Overflow
-from tests.seeded_loop import quiet
-from tests.virtual_clock import VirtualLoop
+from asyncdataflow.testing.seeded_loop import quiet
+from asyncdataflow.testing.virtual_loop import VirtualLoop
 
 CANCELLED = asyncio.CancelledError
 

@@ -2,7 +2,7 @@
 
 A plan is data: it is built into a definition, and read by a reference in plain Python that
 says which results must come out. Everything runs on virtual time, where a run that stands
-still raises ``Deadlock`` with the lines where it waits.
+still raises ``DeadlockError`` with the lines where it waits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from asyncdataflow import (
     take,
     zip_,
 )
-from tests.seeded_loop import quiet, run_seeded
+from asyncdataflow.testing.seeded_loop import quiet, run_seeded
 
 
 class Item(NamedTuple):

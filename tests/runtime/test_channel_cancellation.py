@@ -18,8 +18,8 @@ from asyncdataflow._runtime.routing import Edges
 from asyncdataflow.errors import ChannelClosed, EndOfChannel, WouldBlock
 from asyncdataflow.operators.protocol import ANY
 from asyncdataflow.policy import Buffer
-from tests.seeded_loop import quiet, run_seeded
-from tests.virtual_clock import run_virtual
+from asyncdataflow.testing.seeded_loop import quiet, run_seeded
+from asyncdataflow.testing.virtual_loop import run_virtual
 
 SEEDS = range(8)
 ITEMS = 3

@@ -10,8 +10,8 @@ import pytest
 
 from asyncdataflow import DataFlow, batch, filter_, stage
 from asyncdataflow.errors import ShutdownTimeoutError
+from asyncdataflow.testing.virtual_loop import run_virtual
 from tests.ticking_flows import DEADLINE, Ticking, collected, double, now, numbers, turns
-from tests.virtual_clock import run_virtual
 
 
 def test_a_generator_ends_at_its_next_yield_that_item_included():

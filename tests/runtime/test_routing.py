@@ -12,8 +12,8 @@ from asyncdataflow._runtime.routing import Discard, Edges, Results
 from asyncdataflow.errors import ChannelClosed, EndOfChannel
 from asyncdataflow.operators.protocol import ALL, ANY
 from asyncdataflow.policy import Buffer, Overflow
-from tests.seeded_loop import quiet, run_seeded
-from tests.virtual_clock import run_virtual
+from asyncdataflow.testing.seeded_loop import quiet, run_seeded
+from asyncdataflow.testing.virtual_loop import run_virtual
 
 
 def branches(*capacities, **options):

@@ -15,42 +15,53 @@ import asyncio
 import contextvars
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
-from tests.virtual_clock import VirtualLoop
+from .virtual_loop import VirtualLoop
 
 __all__ = ("SeededLoop", "SeededRealLoop", "quiet", "run_seeded")
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _Drawing(asyncio.SelectorEventLoop):
-    """A loop that draws which ready task step runs next.
+    """A loop that draws which ready step runs next.
+
+    Args:
+        seed: The schedule.
 
     Attributes:
+        draw: Where every choice comes from.
         steps: Steps that have run.
         hooks: By number of steps, what to call when so many have run.
     """
 
-    def __init__(self, seed: int) -> None:
-        self._draw = random.Random(seed)
-        self._pool: list[tuple[contextvars.Context, Callable[..., Any], tuple[Any, ...]]] = []
+    def __init__(self, seed: int, **options: Any) -> None:
+        self.draw = random.Random(seed)  # noqa: S311 - a schedule, no secret
         self.steps = 0
         self.hooks: dict[int, Callable[[], object]] = {}
-        super().__init__()
+        self._pool: list[tuple[contextvars.Context, Callable[..., Any], tuple[Any, ...]]] = []
+        super().__init__(**options)
 
     def call_soon(
-        self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Put a task's step into the pool, and leave any other callback in its place."""
         if not isinstance(getattr(callback, "__self__", None), asyncio.Task):
             return super().call_soon(callback, *args, context=context)
+        return self.offer(callback, *args, context=context)
+
+    def offer(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Put a step into the pool, of a task or of whatever else goes on in steps."""
         self._pool.append((context or contextvars.copy_context(), callback, args))
         # One runner for each step; which step it is to run is drawn when its turn comes.
         return super().call_soon(self._step, context=contextvars.Context())
 
     def _step(self) -> None:
-        drawn = self._draw.randrange(len(self._pool))
+        drawn = self.draw.randrange(len(self._pool))
         self._pool[drawn], self._pool[-1] = self._pool[-1], self._pool[drawn]
         context, callback, args = self._pool.pop()
         context.run(callback, *args)
@@ -79,8 +90,12 @@ async def quiet() -> None:
 def run_seeded(seed: int, main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on a seeded loop of its own, from a plain test function.
 
+    Args:
+        seed: Which order of steps.
+        main: What to run.
+
     Raises:
-        Deadlock: Nothing could ever run again.
+        DeadlockError: Nothing could ever run again.
     """
     with asyncio.Runner(loop_factory=lambda: SeededLoop(seed)) as runner:
         return runner.run(main)

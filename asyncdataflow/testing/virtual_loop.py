@@ -6,9 +6,9 @@ aiostream's ``TimeTrackingTestLoop``; here the seam is the selector, which is wh
 loop waits, so that nothing private of asyncio is touched.
 
 Where no timer is left and nothing is ready, nothing can ever run again: that raises
-:class:`Deadlock`, which names the tasks and the lines where they wait, instead of
-hanging. Threads and processes would be such a wait too, so what runs here may only
-have stages that stay on the loop.
+``DeadlockError``, which names the tasks and the lines where they wait, instead of
+hanging. Real threads, processes and sockets would be such a wait too: what runs here has
+to stay on the loop, or has to be simulated (``SimulatedLoop``).
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ("Deadlock", "VirtualLoop", "run_virtual")
+from ..errors import DeadlockError, LivelockError
+
+__all__ = ("VirtualLoop", "run_virtual")
 
 T = TypeVar("T")
 
 
-class Deadlock(RuntimeError):  # noqa: N818 - what has come to pass, like the endings of a channel
-    """Nothing is ready, no timer is set: every task waits for another one."""
-
-
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # chosen by platform
+class _JumpingSelector(selectors.DefaultSelector):
     """Looks whether there is input, and moves the clock where a real one would wait."""
 
     def __init__(self, loop: VirtualLoop) -> None:
@@ -36,20 +34,31 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-ty
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> Any:
+        # An exception out of a callback would be logged and forgotten; out of here it ends the loop.
+        self._loop.count_turn()
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
         if timeout is None:
-            raise Deadlock(self._loop.describe_waiting())
+            raise DeadlockError(
+                "deadlock: nothing is ready, no timer is set, and these tasks wait:\n" + self._loop.waiting()
+            )
         self._loop.advance(timeout)
         return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop on virtual time, which starts at 0."""
+    """A loop on virtual time, which starts at 0.
 
-    def __init__(self) -> None:
+    Args:
+        most_turns: Turns of the loop after which it is taken to run in circles; ``None`` is
+            without a bound.
+    """
+
+    def __init__(self, *, most_turns: int | None = None) -> None:
         self._now = 0.0
+        self._turns = 0
+        self._most_turns = most_turns
         super().__init__(_JumpingSelector(self))
         # A timer is due when it is less than this away. asyncio's own nanosecond is below the
         # step between two floats after some weeks, and a timer would then never be due.
@@ -60,15 +69,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move the clock."""
+        """Move the clock; called when nothing is ready and a timer is set."""
         self._now += seconds
 
-    def describe_waiting(self) -> str:
+    def count_turn(self) -> None:
+        """One more turn.
+
+        Raises:
+            LivelockError: There have been more than ``most_turns``; as many again are left to
+                whoever cleans up.
+        """
+        self._turns += 1
+        if self._most_turns is not None and self._turns > self._most_turns:
+            self._turns = 0
+            raise LivelockError(
+                f"livelock: {self._most_turns} turns of the loop, {self._now:g} virtual seconds, and no end; "
+                "these tasks live:\n" + self.waiting()
+            )
+
+    def waiting(self) -> str:
         """Each task and the line where it waits."""
-        lines = ["deadlock: nothing is ready, no timer is set, and these tasks wait:"]
-        for task in sorted(asyncio.all_tasks(self), key=lambda each: each.get_name()):
-            lines.append(f"  {task.get_name()}: {' > '.join(_awaits(task.get_coro())) or 'not begun'}")
-        return "\n".join(lines)
+        tasks = sorted(asyncio.all_tasks(self), key=lambda each: each.get_name())
+        return "\n".join(
+            f"  {each.get_name()}: {' > '.join(_awaits(each.get_coro())) or 'not begun'}" for each in tasks
+        )
 
 
 def _awaits(awaitable: Any) -> Iterator[str]:
@@ -85,8 +109,23 @@ def _awaits(awaitable: Any) -> Iterator[str]:
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on a virtual loop of its own, from a plain test function.
 
+    Args:
+        main: What to run.
+
+    Returns:
+        What it returns.
+
     Raises:
-        Deadlock: Nothing could ever run again.
+        DeadlockError: Nothing could ever run again.
+
+    Example:
+        >>> import asyncio
+        >>> from asyncdataflow.testing import run_virtual
+        >>> async def a_year_later():
+        ...     await asyncio.sleep(365 * 24 * 3600)
+        ...     return asyncio.get_running_loop().time()
+        >>> run_virtual(a_year_later())
+        31536000.0
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

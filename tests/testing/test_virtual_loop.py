@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from tests.virtual_clock import Deadlock, VirtualLoop, run_virtual
+from asyncdataflow.errors import DeadlockError
+from asyncdataflow.testing.virtual_loop import VirtualLoop, run_virtual
 
 A_YEAR = 365 * 24 * 3600.0
 
@@ -81,7 +82,7 @@ def test_a_deadlock_is_raised_and_names_who_waits():
         waiting = asyncio.create_task(stuck(), name="the stuck one")
         await waiting
 
-    with pytest.raises(Deadlock, match=r"the stuck one: .*stuck .* > Event.wait \(locks.py:\d+\)"):
+    with pytest.raises(DeadlockError, match=r"the stuck one: .*stuck .* > Event.wait \(locks.py:\d+\)"):
         run_virtual(main())
 
 
