@@ -15,11 +15,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import janus
 
-__all__ = ("Closed", "Inbox", "Outbox")
+__all__ = ("Closed", "Inbox", "JanusInbox", "JanusOutbox", "Outbox")
 
 T = TypeVar("T")
 
@@ -32,8 +32,37 @@ class Closed(Exception):  # noqa: N818 - an ending, not an error
     """
 
 
-class Inbox(Generic[T]):
+class Inbox(Protocol[T]):
     """From the loop to threads; whoever is free takes the next."""
+
+    def put(self, item: T) -> None:
+        """Called on the loop; the caller sees to it that there are not too many."""
+
+    def get(self) -> T:
+        """Called in a thread; waits. Raises ``Closed`` after :meth:`close`."""
+
+    def close(self) -> None:
+        """Called on the loop: what nobody has taken is let go, and all waiting threads end."""
+
+
+class Outbox(Protocol[T]):
+    """From threads to the loop."""
+
+    def put(self, item: T) -> None:
+        """Called in a thread; never waits. Raises ``Closed`` when the loop has gone."""
+
+    async def pump(self, deliver: Callable[[T], None]) -> None:
+        """Hand every item to ``deliver`` until :meth:`close`, whoever cancels that."""
+
+    def close(self) -> None:
+        """Called on the loop: :meth:`pump` hands out what lies there and returns."""
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of it is left on the loop."""
+
+
+class JanusInbox(Generic[T]):
+    """An inbox that is a janus queue."""
 
     def __init__(self) -> None:
         self._queue: janus.Queue[T] = janus.Queue()
@@ -57,8 +86,8 @@ class Inbox(Generic[T]):
         self._queue.shutdown(immediate=True)
 
 
-class Outbox(Generic[T]):
-    """From threads to the loop, in chunks: one wake-up for all that came since the last look."""
+class JanusOutbox(Generic[T]):
+    """An outbox that is a janus queue of chunks: one wake-up for all that came since the last look."""
 
     def __init__(self) -> None:
         self._queue: janus.Queue[list[T]] = janus.Queue()

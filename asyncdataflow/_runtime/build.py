@@ -12,6 +12,7 @@ from ..parameters import for_call
 from ..stage import Stage
 from .call import Bound, Calls
 from .channel import Channel, Receiver, Sender
+from .parts import Parts
 from .routing import Discard, Edges, Outlet, Results
 from .worker import Work
 
@@ -24,6 +25,7 @@ def build(
     params: Mapping[str, Any],
     resources: Mapping[str, Any],
     items: Any,
+    parts: Parts,
 ) -> list[Work]:
     """Make the channels and what works on them, in the graph's order; nothing is started.
 
@@ -33,8 +35,9 @@ def build(
         params: The run's parameters.
         resources: The run's resources, opened.
         items: What a feed reads.
+        parts: What makes channels and workers.
     """
-    wiring = _Wiring(graph, results)
+    wiring = _Wiring(graph, results, parts)
     return [_work(stage, wiring, _bind(stage, params, resources, items)) for stage in graph.stages]
 
 
@@ -50,9 +53,9 @@ def _bind(
 def _work(stage: Stage[Any, Any], wiring: _Wiring, bound: Bound) -> Work:
     name = named(stage)
     outlet = wiring.outlet(stage)
-    return Work(
+    return wiring.parts.work(
         stage,
-        Calls(stage, bound, outlet.room),
+        Calls(stage, bound, outlet.room, wiring.parts.workshop),
         wiring.inlets(name),
         outlet,
         wiring.dead_letters(name),
@@ -63,8 +66,9 @@ def _work(stage: Stage[Any, Any], wiring: _Wiring, bound: Bound) -> Work:
 class _Wiring:
     """The channels of a graph, each made when first asked for."""
 
-    def __init__(self, graph: Graph, results: Channel[tuple[int, Any]]) -> None:
+    def __init__(self, graph: Graph, results: Channel[tuple[int, Any]], parts: Parts) -> None:
         self.graph = graph
+        self.parts = parts
         self._results = results
         self._channels: dict[tuple[str, int], Channel[Any]] = {}
 
@@ -73,7 +77,7 @@ class _Wiring:
         key = (target, 0 if self._tagged(target) else port)
         if key not in self._channels:
             stage = self.graph.by_name[target]
-            self._channels[key] = Channel(
+            self._channels[key] = self.parts.channel(
                 stage.buffer, stage.overflow, name=target, tagged=self._tagged(target)
             )
         return self._channels[key]

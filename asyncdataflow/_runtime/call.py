@@ -39,6 +39,7 @@ from ..stage import Stage
 from .child import enter
 from .lane import Lane, LaneIterator, Target
 from .process import ProcessTarget
+from .workshop import Workshop
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined", "enter_any")
 
@@ -80,14 +81,18 @@ class Calls:
         stage: A stage of a graph.
         bound: What the callable gets by name.
         room: Items that are sure to find room behind the stage.
+        workshop: Where threads and processes come from.
     """
 
-    def __init__(self, stage: Stage[Any, Any], bound: Bound, room: Callable[[], int]) -> None:
+    def __init__(
+        self, stage: Stage[Any, Any], bound: Bound, room: Callable[[], int], workshop: Workshop
+    ) -> None:
         if stage.call is None:
             raise ValueError(f"{stage!r} is of no graph: it is not known how to call it")
         self.lane: Lane | None = None
         self._stage = stage
         self._how = stage.call
+        self._workshop = workshop
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
         # Workers side by side would each count the same room as their own.
@@ -95,7 +100,7 @@ class Calls:
         if stage.executor in ("thread", "process") or _read_in_a_thread(stage, bound):
             setup: Callable[[], AbstractContextManager[Target]]
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
-            self.lane = Lane(stage.title, stage.concurrency, setup)
+            self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
 
     def worker(self) -> AbstractAsyncContextManager[Call]:
         """A worker's call; what the worker has of its own is made on entry and closed on exit."""
@@ -111,6 +116,7 @@ class Calls:
             function = (
                 functools.partial(self._stage.fn, **self._kwargs, **own) if callable(self._stage.fn) else None
             )
+        function = self._workshop.prepared(self._stage, function)
         return Call(self._loop_one(function), self._loop_each(function), self._loop_apply(function))
 
     def let_go(self) -> None:
@@ -212,6 +218,7 @@ class Calls:
             with ExitStack() as stack:
                 own = {name: enter(stack, make()) for name, make in self._stage.per_worker.items()}
                 target = functools.partial(self._stage.fn, **self._kwargs, **own)
+                target = self._workshop.prepared(self._stage, target)
                 yield _handing_over(target) if self._how.many and self._how.kind == "function" else target
 
     def _process_setup(self) -> Callable[[], ProcessTarget]:
@@ -231,7 +238,8 @@ class Calls:
                 f"{stage.path} ({stage.title}): a keyword argument or resource cannot be sent to its "
                 f"processes ({error}); make it there with per_worker="
             ) from error
-        return lambda: ProcessTarget(stage.title, payload, redeliver=stage.redeliver, many=self._how.many)
+        spawn = functools.partial(self._workshop.spawn, stage.title, payload)
+        return lambda: ProcessTarget(stage.title, spawn, redeliver=stage.redeliver, many=self._how.many)
 
 
 async def enter_any(stack: AsyncExitStack, made: Any) -> Any:

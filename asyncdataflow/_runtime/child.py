@@ -16,7 +16,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from ..errors import ArgumentsError, ResultError
 
@@ -32,8 +32,10 @@ __all__ = (
     "ITEM",
     "NEXT",
     "RESULT",
+    "Pipe",
     "enter",
     "kind_of",
+    "live",
     "main",
     "packed",
     "said",
@@ -92,8 +94,28 @@ def main(pipe: Connection, payload: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _end_with_parent()
+    live(pipe, payload)
+
+
+def live(pipe: Pipe, payload: bytes) -> None:
+    """What the process does; apart from being one.
+
+    Args:
+        pipe: Requests and answers.
+        payload: As in :func:`main`.
+    """
     with contextlib.suppress(_ParentGone):
         _Worker(pipe).live(payload)
+
+
+class Pipe(Protocol):
+    """What is used of a ``multiprocessing`` connection."""
+
+    def send_bytes(self, message: bytes, /) -> None:
+        """Send; raises ``OSError`` where nobody is there."""
+
+    def recv_bytes(self) -> bytes:
+        """Wait for a message; raises ``EOFError`` or ``OSError`` where none will come."""
 
 
 class _ParentGone(Exception):  # noqa: N818 - an ending, not an error
@@ -103,7 +125,7 @@ class _ParentGone(Exception):  # noqa: N818 - an ending, not an error
 class _Worker:
     """The child's end of the pipe."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
 
     def live(self, payload: bytes) -> None:

@@ -26,6 +26,7 @@ from ..stats import RunState
 from .build import build
 from .channel import Channel, Receiver
 from .leaving import described
+from .parts import parts_of
 from .resources import open_resources
 from .supervise import not_an_ending, own_cancel
 from .worker import Loop, Work
@@ -72,7 +73,8 @@ class Execution:
         self._resources = resources
         self._items = items
         self._loop = asyncio.get_running_loop()
-        self.output: Channel[tuple[int, Any]] = Channel(Buffer(buffer), name="the results", held=True)
+        self._parts = parts_of(self._loop)
+        self.output = self._parts.channel(Buffer(buffer), name="the results", held=True)
         self._holding_open = self.output.sender()
         self.results: Receiver[tuple[int, Any]] = self.output.receiver()
         self.started_at = self._loop.time()
@@ -89,6 +91,7 @@ class Execution:
         self._runner = self._loop.create_task(self._run(), name=f"{name} runner")
         # Not in the runner itself: cancelled before its first step, it would never run.
         self._runner.add_done_callback(self._end)
+        self._parts.begun(self)
 
     @property
     def elapsed(self) -> float:
@@ -156,7 +159,8 @@ class Execution:
         """The runner: never raises, always reaches the end."""
         stack = AsyncExitStack()
         try:
-            await self._work(await open_resources(stack, self._resources, self._params))
+            opening = open_resources(stack, self._resources, self._params, self._parts.workshop)
+            await self._work(await opening)
         except asyncio.CancelledError:
             self.stop()
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
@@ -191,7 +195,7 @@ class Execution:
         if self._turned.is_set():
             return
         try:
-            self.works = build(self._graph, self.output, self._params, opened, self._items)
+            self.works = build(self._graph, self.output, self._params, opened, self._items, self._parts)
             self._start()
             await self._turned.wait()
         except asyncio.CancelledError:
@@ -313,11 +317,8 @@ class Execution:
         """A resource swallows its cancellation while it is opened: it is left behind."""
         if self._opening and self._runner is not None:
             self._runner.cancel()
-            self.fail(
-                ShutdownTimeoutError(
-                    f"{self.name}: its resources did not stop opening within {self._grace} s"
-                )
-            )
+            told = f"{self.name}: its resources did not stop opening within {self._grace} s"
+            self.fail(ShutdownTimeoutError(told))
             self._end()
 
     def _drain_expired(self, timeout: float) -> None:

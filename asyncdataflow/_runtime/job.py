@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from .bridge import Closed
+from .workshop import Credits
 
 __all__ = ("CallJob", "Job", "LaneIterator", "Send", "Target")
 
@@ -147,9 +148,12 @@ class LaneIterator(Job, AsyncIterator[Any]):
         args: Positional arguments of the target, which makes the iterator.
         kwargs: Its keyword arguments.
         room: Items that are sure to find room.
+        credits: How the thread waits for leave to take more.
     """
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], room: Callable[[], int]) -> None:
+    def __init__(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], room: Callable[[], int], credits: Credits
+    ) -> None:
         super().__init__(args, kwargs)
         self._room = room
         self._ready: deque[Any] = deque()
@@ -157,7 +161,7 @@ class LaneIterator(Job, AsyncIterator[Any]):
         self._ended = False
         self._failure: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._credits = threading.Semaphore(0)
+        self._credits = credits
         self._stopped = False
 
     async def __anext__(self) -> Any:

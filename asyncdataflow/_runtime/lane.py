@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import sys
 import threading
 import traceback
@@ -23,6 +24,7 @@ from ..policy import Buffer
 from .bridge import Closed, Inbox, Outbox
 from .channel import Channel
 from .job import CallJob, Job, LaneIterator, Target
+from .workshop import Workshop
 
 __all__ = ("Lane", "LaneIterator", "Target")
 
@@ -36,20 +38,28 @@ class Lane:
         setup: Called once in each thread; what its context manager gives is what the
             thread calls, and it is left in the same thread when the lane ends. Where the
             context manager can be killed while it is being entered, it has ``kill()``.
+        workshop: Where the threads come from.
 
     Attributes:
         on_broken: Called on the loop when a thread cannot be set up or cleaned up.
     """
 
-    def __init__(self, name: str, size: int, setup: Callable[[], AbstractContextManager[Target]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        setup: Callable[[], AbstractContextManager[Target]],
+        workshop: Workshop,
+    ) -> None:
         self.name = name
         self.on_broken: Callable[[BaseException], None] | None = None
         self._setup = setup
         self._size = size
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        self._inbox: Inbox[Job] = Inbox()
-        self._outbox: Outbox[tuple[Job | None, bool, Any]] = Outbox()
+        self._workshop = workshop
+        self._inbox: Inbox[Job] = workshop.inbox()
+        self._outbox: Outbox[tuple[Job | None, bool, Any]] = workshop.outbox()
         self._threads: dict[threading.Thread, asyncio.Future[None]] = {}
         self._entering: set[AbstractContextManager[Target]] = set()
         self._busy = 0
@@ -95,7 +105,7 @@ class Lane:
     ) -> LaneIterator:
         """Iterate over what the target returns, in one thread of its own until it ends."""
         await self._begin()
-        iterator = LaneIterator(args, kwargs, room)
+        iterator = LaneIterator(args, kwargs, room, self._workshop.credits())
         self._inbox.put(iterator)
         return iterator
 
@@ -154,12 +164,8 @@ class Lane:
             self._start_pump()
 
     def _start_thread(self) -> None:
-        thread = threading.Thread(
-            target=self._context.copy().run,
-            args=(self._thread_main,),
-            name=f"{self.name}-{len(self._threads)}",
-            daemon=True,
-        )
+        main = functools.partial(self._context.copy().run, self._thread_main)
+        thread = self._workshop.thread(main, f"{self.name}-{len(self._threads)}")
         ended = self._loop.create_future()
         thread.start()
         # Its end cannot be looked up before this line: that too is told on the loop.

@@ -13,22 +13,16 @@ from __future__ import annotations
 
 import logging
 import pickle
-import select
 import signal
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, Final
 
 from ..errors import ArgumentsError, RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
 from ..naming import annotate
 from . import child
-
-if TYPE_CHECKING:
-    # Loaded when a process starts: importing the package must not cost everybody what few use.
-    from multiprocessing.connection import Connection
-    from multiprocessing.process import BaseProcess
+from .spawned import ProcessGone, Spawned, program_ends
 
 __all__ = ("ProcessTarget",)
 
@@ -43,19 +37,17 @@ class ProcessTarget:
 
     Args:
         name: The stage's name.
-        payload: Pickled ``(function, keyword arguments, per_worker)``.
+        spawn: Starts a process that lives as ``child.main`` says.
         redeliver: Send an item again whose process died.
         many: The function makes an iterator to be iterated over there.
     """
 
-    def __init__(self, name: str, payload: bytes, *, redeliver: bool, many: bool) -> None:
+    def __init__(self, name: str, spawn: Callable[[], Spawned], *, redeliver: bool, many: bool) -> None:
         self._name = name
-        self._payload = payload
+        self._spawn = spawn
         self._redeliver = redeliver
         self._many = many
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
-        self._idle = select.poll()
+        self._process: Spawned | None = None
         self._killed = False
         # Between the owner and `kill`, so that no process is killed that is being closed.
         self._lock = threading.Lock()
@@ -67,13 +59,10 @@ class ProcessTarget:
 
     def __exit__(self, *_: object) -> None:
         """Ask the process to clean up and end; raises what its clean-up raised."""
-        process, pipe = self._process, self._pipe
-        if process is None or pipe is None:
+        if self._process is None:
             return
-        deadline = time.monotonic() + _PATIENCE
         try:
-            self._value(self._last_answer(pipe, deadline))
-            process.join(max(deadline - time.monotonic(), 0.0))
+            self._value(self._last_answer(self._process))
         finally:
             self._discard()
 
@@ -134,20 +123,20 @@ class ProcessTarget:
     def _asked(self, kind: bytes) -> bytes:
         """For the iterator that is open there."""
         try:
-            return self._exchanged(self._pipe, child.packed(kind))
+            return self._exchanged(self._process, child.packed(kind))
         except _Lost as lost:
             raise lost.told(self._name, "in the middle of what it makes of an item") from None
 
-    def _exchanged(self, pipe: Connection | None, request: bytes) -> bytes:
+    def _exchanged(self, process: Spawned | None, request: bytes) -> bytes:
         """One request and its answer; nothing but the loss of the process raises ``_Lost``."""
         unread = True
         try:
-            if pipe is None:
-                raise EOFError
-            pipe.send_bytes(request)
+            if process is None:
+                raise ProcessGone
+            process.send(request)
             unread = False
-            return pipe.recv_bytes()
-        except (EOFError, OSError):
+            return process.receive()
+        except ProcessGone:
             raise _Lost(self._discard(), unread=unread) from None
 
     def _value(self, answer: bytes) -> Any:
@@ -159,17 +148,17 @@ class ProcessTarget:
         except Exception as error:
             raise ResultError(f"the result cannot be unpickled here ({child.said(error)})") from error
 
-    def _running(self) -> Connection:
-        """The pipe to a process that lives, as far as can be known."""
+    def _running(self) -> Spawned:
+        """A process that lives, as far as can be known."""
         if self._killed:
             raise WorkerLostError(f"a call in {self._name} was ended, since nobody waits for it any more")
-        if self._pipe is not None and self._idle.poll(0):
-            # It has died since its last item, for which the next one is not to blame.
+        if self._process is not None and self._process.has_died():
+            # Since its last item, for which the next one is not to blame.
             self._discard()
-        return self._started() if self._pipe is None else self._pipe
+        return self._started() if self._process is None else self._process
 
-    def _started(self) -> Connection:
-        """The pipe to a fresh process; one that is lost while it starts is replaced, once."""
+    def _started(self) -> Spawned:
+        """A fresh process; one that is lost while it starts is replaced, once."""
         try:
             return self._start()
         except _Lost as lost:
@@ -184,48 +173,31 @@ class ProcessTarget:
                 'under `if __name__ == "__main__":`, since its processes import it'
             ) from None
 
-    def _start(self) -> Connection:
-        import multiprocessing  # noqa: PLC0415 - as above
-
-        if _program_ends():
+    def _start(self) -> Spawned:
+        if program_ends():
             raise WorkerLostError(f"no worker process of {self._name} is started while the program ends")
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=child.main, args=(theirs, self._payload), name=f"{self._name} worker", daemon=True
-        )
-        try:
-            with _sigint_blocked():
-                process.start()
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self._idle = select.poll()
-        self._idle.register(ours, select.POLLIN)
+        process = self._spawn()
         with self._lock:
-            self._process, self._pipe = process, ours
+            self._process = process
             if self._killed:
                 process.kill()
         try:
-            answer = ours.recv_bytes()
-        except (EOFError, OSError):
+            answer = process.receive()
+        except ProcessGone:
             raise _Lost(self._discard(), unread=True) from None
         try:
             self._value(answer)
         except BaseException:
             self._discard()
             raise
-        return ours
+        return process
 
-    def _last_answer(self, pipe: Connection, deadline: float) -> bytes:
+    def _last_answer(self, process: Spawned) -> bytes:
         """What the process says to the request to end."""
         try:
-            pipe.send_bytes(child.packed(child.CLOSE))
-            answer = pipe.recv_bytes() if pipe.poll(deadline - time.monotonic()) else None
-        except (EOFError, OSError):
-            if not self._killed and not _program_ends():
+            answer = process.last_answer(child.packed(child.CLOSE), _PATIENCE)
+        except ProcessGone:
+            if not self._killed and not program_ends():
                 _logger.warning("%s: a worker process died before it could clean up", self._name)
             return child.packed(child.END)
         if answer is None:
@@ -237,24 +209,8 @@ class ProcessTarget:
     def _discard(self) -> int | None:
         """End what is left of the process; its exit code, where that can be had."""
         with self._lock:
-            process, pipe = self._process, self._pipe
-            self._process = self._pipe = None
-        if process is None or pipe is None:
-            return None
-        pipe.close()
-        process.kill()
-        process.join()
-        # Whatever else starts processes in this program looks after all children, and may
-        # have been told of the end but not have written it down yet.
-        deadline = time.monotonic() + 1.0
-        while process.exitcode is None and time.monotonic() < deadline:
-            time.sleep(0.001)
-        code = process.exitcode
-        # At exit multiprocessing joins all children, and takes none that is closed meanwhile.
-        if not _program_ends():
-            with suppress(ValueError):
-                process.close()
-        return code
+            process, self._process = self._process, None
+        return None if process is None else process.bury()
 
 
 class _Lost(Exception):  # noqa: N818 - inside this module: a process has ended in the middle of an exchange
@@ -267,13 +223,6 @@ class _Lost(Exception):  # noqa: N818 - inside this module: a process has ended 
         return WorkerLostError(f"a worker process of {name} died ({_ending(self.code)}), {more}")
 
 
-def _program_ends() -> bool:
-    """Whether the interpreter is on its way out, and ends all processes: no loss to make up for."""
-    from multiprocessing import util  # noqa: PLC0415 - as above
-
-    return util.is_exiting()
-
-
 def _ending(code: int | None) -> str:
     """An exit code in words."""
     if code is None:
@@ -284,23 +233,6 @@ def _ending(code: int | None) -> str:
         return f"by {signal.Signals(-code).name}"
     except ValueError:
         return f"by signal {-code}"
-
-
-@contextmanager
-def _sigint_blocked() -> Iterator[None]:
-    """A process started within has SIGINT blocked until it ignores it of its own accord.
-
-    Else Ctrl-C would end it while it is being set up.
-    """
-    from multiprocessing import resource_tracker  # noqa: PLC0415 - as above
-
-    # It clears the mask if it has to start its own process, so that has to be done before.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _rebuilt(pickled: bytes | None, kind: str, text: str, trace: str) -> BaseException:

@@ -13,6 +13,7 @@ from ..parameters import for_call
 from ..signature import read
 from .call import enter_any
 from .lane import Lane, Target
+from .workshop import Workshop
 
 __all__ = ("open_resources",)
 
@@ -21,7 +22,7 @@ _logger = logging.getLogger("asyncdataflow")
 
 
 async def open_resources(
-    stack: AsyncExitStack, resources: Mapping[str, Any], params: Mapping[str, Any]
+    stack: AsyncExitStack, resources: Mapping[str, Any], params: Mapping[str, Any], workshop: Workshop
 ) -> dict[str, Any]:
     """The resources by name, each opened.
 
@@ -30,6 +31,7 @@ async def open_resources(
         resources: A callable is called like a source and what it makes is entered where it
             is a context manager; anything else is passed as it stands.
         params: The run's parameters.
+        workshop: Where the threads come from that plain callables are called in.
     """
     opened: dict[str, Any] = {}
     for name, resource in resources.items():
@@ -37,19 +39,21 @@ async def open_resources(
             opened[name] = resource
             continue
         try:
-            opened[name] = await _open(stack, name, resource, params)
+            opened[name] = await _open(stack, name, resource, params, workshop)
         except BaseException as error:
             annotate(error, f"while opening {place('resources', name)}")
             raise
     return opened
 
 
-async def _open(stack: AsyncExitStack, name: str, resource: Any, params: Mapping[str, Any]) -> Any:
+async def _open(
+    stack: AsyncExitStack, name: str, resource: Any, params: Mapping[str, Any], workshop: Workshop
+) -> Any:
     how = read(resource, place("resources", name))
     args, kwargs = for_call(how, params, {}, ())
     if how.kind == "coroutine":
         return await enter_any(stack, await resource(*args, **kwargs))
-    lane = Lane(f"resource {name}", 1, _call_anything)
+    lane = Lane(f"resource {name}", 1, _call_anything, workshop)
     stack.push_async_callback(_close, lane)
     made = await lane.call((resource, *args), kwargs, None)
     if isinstance(made, AbstractContextManager) and not hasattr(made, "__aenter__"):

@@ -54,7 +54,6 @@ class Supervisor:
         self._on_error = stage.on_error
         self._counters = counters
         self._dead_letters = dead_letters
-        self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     @property
     def attempts(self) -> int | None:
@@ -112,7 +111,7 @@ class Supervisor:
     async def _waited(self, retry: Retry, error: Exception, attempt: int, since: float) -> bool:
         if not isinstance(error, retry.on) or (retry.attempts is not None and attempt >= retry.attempts):
             return False
-        wait = retry.wait(attempt, self._random.random())
+        wait = retry.wait(attempt, random.random())  # noqa: S311 - spreads retries, guards nothing
         now = asyncio.get_running_loop().time()
         if retry.max_elapsed is not None and now + wait - since > retry.max_elapsed:
             return False

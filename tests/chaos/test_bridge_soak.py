@@ -12,7 +12,7 @@ import time
 import pytest
 
 from asyncdataflow import DataFlow, stage
-from asyncdataflow._runtime.bridge import Closed, Inbox, Outbox
+from asyncdataflow._runtime.bridge import Closed, JanusInbox, JanusOutbox
 
 DEADLINE = 50
 """Seconds after which all threads are dumped and the process is ended: a deadlock cannot be caught."""
@@ -30,7 +30,7 @@ def _hostile():
 async def round_of_queues(seed):
     """Threads echo what the loop sends; the loop closes at a random moment."""
     rng = random.Random(seed)
-    inbox, outbox = Inbox(), Outbox()
+    inbox, outbox = JanusInbox(), JanusOutbox()
     taken, refused, delivered = [[] for _ in range(rng.randint(1, 6))], [], []
 
     def echo(mine):

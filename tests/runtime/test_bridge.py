@@ -10,7 +10,7 @@ import weakref
 import janus
 import pytest
 
-from asyncdataflow._runtime.bridge import Closed, Inbox, Outbox
+from asyncdataflow._runtime.bridge import Closed, JanusInbox, JanusOutbox
 
 DEADLINE = 20
 """Seconds until a handshake with a thread counts as failed; never waited for in full."""
@@ -32,7 +32,7 @@ async def settled(*threads):
 @pytest.fixture
 async def outbox():
     """An outbox whose pump delivers to ``outbox.seen``; closed and waited for at the end."""
-    made = Outbox()
+    made = JanusOutbox()
     made.seen = []
     made.pumping = asyncio.create_task(made.pump(made.seen.append))
     await asyncio.sleep(0)
@@ -44,7 +44,7 @@ async def outbox():
 
 class TestInbox:
     async def test_each_item_goes_to_one_thread(self):
-        inbox, taken = Inbox(), []
+        inbox, taken = JanusInbox(), []
 
         def take():
             with pytest.raises(Closed):
@@ -63,7 +63,7 @@ class TestInbox:
         assert sorted(taken) == list(range(300))
 
     async def test_closed_it_lets_go_what_nobody_took(self):
-        inbox = Inbox()
+        inbox = JanusInbox()
         inbox.put("left")
         inbox.close()
         with pytest.raises(Closed):
@@ -144,7 +144,7 @@ class TestOutbox:
         """Whatever moment the loop is closed in, a thread learns of it within two calls."""
 
         async def begin():
-            made = Outbox()
+            made = JanusOutbox()
             pumping = asyncio.create_task(made.pump(lambda _: None))
             await asyncio.sleep(0)
             return made, pumping
@@ -175,7 +175,7 @@ class TestOutbox:
         class Item:
             pass
 
-        outbox, gone = Outbox(), []
+        outbox, gone = JanusOutbox(), []
         pumping = asyncio.create_task(outbox.pump(lambda _: None))
         await asyncio.sleep(0)
         item = Item()

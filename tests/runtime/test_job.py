@@ -12,6 +12,7 @@ import janus
 import pytest
 
 from asyncdataflow._runtime.lane import Lane
+from asyncdataflow._runtime.workshop import Workshop
 
 DEADLINE = 20
 """Seconds until a handshake with a thread counts as failed; never waited for in full."""
@@ -23,7 +24,7 @@ async def lane_of(target, setup=None):
     def giving():
         yield target
 
-    lane = Lane("work", 1, setup or giving)
+    lane = Lane("work", 1, setup or giving, Workshop())
     lane.broken = []
     lane.on_broken = lane.broken.append
     try:

@@ -15,6 +15,7 @@ import pytest
 
 from asyncdataflow._runtime.job import CallJob
 from asyncdataflow._runtime.lane import Lane
+from asyncdataflow._runtime.workshop import Workshop
 from asyncdataflow.errors import EndOfChannel, StageTimeoutError
 from tests.process_functions import FrozenError
 
@@ -33,7 +34,7 @@ def giving(target):
 @asynccontextmanager
 async def lane_of(target, size=1, setup=None):
     """A lane, closed at the end; ``lane.broken`` has what broke its threads."""
-    lane = Lane("work", size, setup or giving(target))
+    lane = Lane("work", size, setup or giving(target), Workshop())
     lane.broken = []
     lane.on_broken = lane.broken.append
     try:
@@ -146,7 +147,7 @@ class TestThreads:
     @pytest.mark.leaks("threads", reason="the thread is left behind; it ends when it is let go")
     async def test_one_that_does_not_end_is_described_with_its_stack(self):
         gate = Gate()
-        lane = Lane("stuck", 1, giving(gate))
+        lane = Lane("stuck", 1, giving(gate), Workshop())
         calling = asyncio.create_task(lane.call((1,), {}, None))
         await reached(gate.entered)
         await cancelled(calling)
@@ -169,7 +170,7 @@ class TestThreads:
             assert await calling == "A"
 
     async def test_closing_survives_cancellation(self):
-        lane = Lane("work", 1, giving(str.upper))
+        lane = Lane("work", 1, giving(str.upper), Workshop())
         assert await lane.call(("a",), {}, None) == "A"
         await asyncio.wait(lane.shut())
         closing = asyncio.create_task(lane.close())

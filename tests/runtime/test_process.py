@@ -15,6 +15,7 @@ import pytest
 
 from asyncdataflow._runtime import process
 from asyncdataflow._runtime.process import ProcessTarget
+from asyncdataflow._runtime.spawned import SpawnedProcess
 from asyncdataflow.errors import (
     ArgumentsError,
     RemoteError,
@@ -37,7 +38,8 @@ def _light_processes():
 
 
 def target_of(function, *, many=False, redeliver=True, **per_worker):
-    return ProcessTarget("work", pickle.dumps((function, {}, per_worker)), redeliver=redeliver, many=many)
+    spawn = functools.partial(SpawnedProcess, "work", pickle.dumps((function, {}, per_worker)))
+    return ProcessTarget("work", spawn, redeliver=redeliver, many=many)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ class TestCall:
         thread = threading.Thread(target=start)
         thread.start()
         wait_until(lambda: target._process is not None)
-        os.kill(target._process.pid, signal.SIGINT)
+        os.kill(target._process._process.pid, signal.SIGINT)
         thread.join(DEADLINE)
         assert len(pids) == 1
         assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
@@ -193,17 +195,17 @@ class TestLoss:
     def test_one_that_died_between_items_is_not_held_against_the_next(self, redeliver, tmp_path):
         with target_of(there.perform, redeliver=redeliver) as target:
             psutil.Process(target("pid")).kill()
-            wait_until(lambda: target._idle.poll(0))
+            wait_until(target._process.has_died)
             assert target("same", 1) == 1
             if redeliver:
                 psutil.Process(target("pid")).kill()
-                wait_until(lambda: target._idle.poll(0))
+                wait_until(target._process.has_died)
                 assert target("die_once", tmp_path / "mark") == "alive"
 
     def test_one_that_died_before_the_end_is_logged(self, caplog):
         with target_of(there.perform) as target:
             psutil.Process(target("pid")).kill()
-            wait_until(lambda: target._idle.poll(0))
+            wait_until(target._process.has_died)
         assert "died before it could clean up" in caplog.text
 
     def test_one_that_is_lost_while_starting_is_replaced(self, tmp_path):

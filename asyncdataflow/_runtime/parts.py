@@ -1,0 +1,45 @@
+"""Parts: what a run is put together from.
+
+A loop that simulates brings its own, as the attribute ``dataflow_parts``: whoever runs a
+flow on it, directly or deep inside a stage, needs to know nothing of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .channel import Channel
+from .worker import Work
+from .workshop import Workshop
+
+__all__ = ("Parts", "parts_of")
+
+
+def _unwatched(execution: Any) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What makes the parts of a run.
+
+    Attributes:
+        workshop: Threads and processes.
+        channel: Makes a channel; called like ``Channel``.
+        work: Makes what works on a stage; called like ``Work``.
+        begun: Called with each execution that begins; what it returns is of no interest.
+    """
+
+    workshop: Workshop = field(default_factory=Workshop)
+    channel: Callable[..., Channel[Any]] = Channel
+    work: Callable[..., Work] = Work
+    begun: Callable[[Any], object] = _unwatched
+
+
+def parts_of(loop: asyncio.AbstractEventLoop) -> Parts:
+    """What runs on this loop are made from."""
+    parts = getattr(loop, "dataflow_parts", None)
+    return parts if isinstance(parts, Parts) else Parts()
