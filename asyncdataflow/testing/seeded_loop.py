@@ -58,6 +58,9 @@ class _Drawing(asyncio.SelectorEventLoop):
         """Put a step into the pool, of a task or of whatever else goes on in steps."""
         self._pool.append((context or contextvars.copy_context(), callback, args))
         # One runner for each step; which step it is to run is drawn when its turn comes.
+        if self.get_debug():
+            # The step may be offered in a simulated thread, while this one stands still.
+            return super().call_soon_threadsafe(self._step, context=contextvars.Context())
         return super().call_soon(self._step, context=contextvars.Context())
 
     def _step(self) -> None:

@@ -59,6 +59,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now = 0.0
         self._turns = 0
         self._most_turns = most_turns
+        self._error: BaseException | None = None
         super().__init__(_JumpingSelector(self))
         # A timer is due when it is less than this away. asyncio's own nanosecond is below the
         # step between two floats after some weeks, and a timer would then never be due.
@@ -72,6 +73,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Move the clock; called when nothing is ready and a timer is set."""
         self._now += seconds
 
+    def fail(self, error: BaseException) -> None:
+        """End the loop with an error, at its next turn."""
+        self._error = self._error or error
+
     def count_turn(self) -> None:
         """One more turn.
 
@@ -79,6 +84,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             LivelockError: There have been more than ``most_turns``; as many again are left to
                 whoever cleans up.
         """
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
         self._turns += 1
         if self._most_turns is not None and self._turns > self._most_turns:
             self._turns = 0

@@ -1,0 +1,131 @@
+"""A seeded loop that brings its own threads and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .._runtime.bridge import Inbox, Outbox
+from .._runtime.parts import Parts
+from .._runtime.spawned import Spawned
+from .._runtime.workshop import Credits, Workshop
+from .seeded_loop import SeededLoop
+from .simulated_process import SimulatedProcess
+from .simulated_threads import SimulatedCredits, SimulatedInbox, SimulatedOutbox, SimulatedThread
+
+__all__ = ("SimulatedLoop", "SimulatedWorkshop", "sleeping_in_virtual_time")
+
+
+class SimulatedLoop(SeededLoop):
+    """A seeded loop on which every flow has simulated threads and processes.
+
+    So has ``asyncio.to_thread``. Whatever else blocks in a thread of its own, or waits for
+    a socket, is not governed by the seed.
+
+    Args:
+        seed: The schedule.
+        most_turns: Turns of the loop after which it is taken to run in circles.
+
+    Attributes:
+        dataflow_parts: What runs on this loop are made from.
+    """
+
+    def __init__(self, seed: int, *, most_turns: int | None = 1_000_000) -> None:
+        super().__init__(seed, most_turns=most_turns)
+        self._threads: list[SimulatedThread] = []
+        self.dataflow_parts = Parts(SimulatedWorkshop(self))
+
+    def thread(self, main: Callable[[], None], name: str) -> SimulatedThread:
+        """A simulated thread, not started."""
+        self._threads = [each for each in self._threads if not each.over]
+        thread = SimulatedThread(self, main, name)
+        self._threads.append(thread)
+        return thread
+
+    def threads(self) -> list[SimulatedThread]:
+        """Those that have not ended."""
+        return [each for each in self._threads if not each.over]
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Call a function in a simulated thread, whichever executor is meant."""
+        future: asyncio.Future[Any] = self.create_future()
+
+        def answer(setter: Callable[[Any], None], value: Any) -> None:
+            if not future.done():
+                setter(value)
+
+        def work() -> None:
+            try:
+                result = func(*args)
+            except BaseException as error:  # noqa: BLE001 - carried to whoever awaits it
+                self.call_soon_threadsafe(answer, future.set_exception, error)
+            else:
+                self.call_soon_threadsafe(answer, future.set_result, result)
+
+        self.thread(work, f"executor: {getattr(func, '__qualname__', func)}").start()
+        return future
+
+    def waiting(self) -> str:
+        """Each task and thread, and the line where it waits."""
+        threads = [f"  {each.described()}" for each in self.threads()]
+        return "\n".join([super().waiting(), *threads])
+
+    def close(self) -> None:
+        """End the threads that are left, and the loop."""
+        for each in self.threads():
+            each.end()
+        super().close()
+
+
+class SimulatedWorkshop(Workshop):
+    """Threads and processes that the loop draws step by step."""
+
+    def __init__(self, loop: SimulatedLoop, dies: Callable[[str], bool] = lambda name: False) -> None:
+        self._loop = loop
+        self._dies = dies
+
+    def inbox(self) -> Inbox[Any]:
+        """What is to do."""
+        return SimulatedInbox(self._loop)
+
+    def outbox(self) -> Outbox[Any]:
+        """What was done."""
+        return SimulatedOutbox(self._loop)
+
+    def credits(self) -> Credits:
+        """None yet."""
+        return SimulatedCredits(self._loop)
+
+    def thread(self, main: Callable[[], None], name: str) -> threading.Thread:
+        """A simulated thread."""
+        return self._loop.thread(main, name)
+
+    def spawn(self, name: str, payload: bytes) -> Spawned:
+        """A simulated process."""
+        dies = functools.partial(self._dies, name)
+        return SimulatedProcess(self._loop, self._loop.thread, name, payload, dies)
+
+
+@contextmanager
+def sleeping_in_virtual_time() -> Iterator[None]:
+    """Within, ``time.sleep`` in a simulated thread passes virtual time; anywhere else it sleeps."""
+    real = time.sleep
+
+    def sleep(seconds: float, /) -> None:
+        thread = threading.current_thread()
+        if isinstance(thread, SimulatedThread):
+            thread.sleep(seconds)
+        else:
+            real(seconds)
+
+    time.sleep = sleep
+    try:
+        yield
+    finally:
+        if time.sleep is sleep:
+            time.sleep = real
