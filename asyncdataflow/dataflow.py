@@ -10,15 +10,17 @@ from typing import Any, Generic, TypeVar, overload
 from ._runtime.run import Run
 from .bound import bound
 from .draw import dot, mermaid, text
+from .engine import Engine, LiveRun, Plan
 from .errors import DefinitionError, NeedsItemsError, ParameterError
 from .graph import Graph, Places, named
 from .iterate import SyncRun
+from .local import LocalEngine
 from .naming import describe_item, nearest
 from .notation import Compiled, compile_definition
 from .parameters import check
 from .stage import Composable, Embedded
 
-__all__ = ("DataFlow",)
+__all__ = ("DataFlow", "collected")
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -156,16 +158,27 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self._collect(self.stream(given)))
-        return self.run(given)
+            value, error = asyncio.run(self._outcome(self.stream(given)))
+        else:
+            return self.run(given)
+        if error is None:
+            return value
+        try:
+            raise error
+        finally:
+            # The error's traceback holds this frame.
+            del error
 
-    def run(self, params: Mapping[str, Any] | None = None, *, items: Any = None) -> Awaitable[Any]:
+    def run(
+        self, params: Mapping[str, Any] | None = None, *, items: Any = None, engine: Engine | None = None
+    ) -> Awaitable[Any]:
         """Run to the end.
 
         Args:
             params: Run parameters by name.
             items: An iterable or async iterable whose items the first step takes, instead of
                 being a source.
+            engine: Where the workers live; ``None`` is this machine.
 
         Returns:
             The value itself where the graph can make only one, with one place per branch of
@@ -175,17 +188,36 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             ParameterError: A parameter is missing, or used by nobody.
             BaseException: What failed first in any stage, as it was raised.
         """
-        return self._collect(self.stream(params, items=items))
+        return collected(self.stream(params, items=items, engine=engine))
 
+    @overload
     def stream(
-        self, params: Mapping[str, Any] | None = None, *, items: Any = None, buffer: int = 128
-    ) -> Run[Out]:
+        self,
+        params: Mapping[str, Any] | None = None,
+        *,
+        items: Any = None,
+        engine: None = None,
+        buffer: int = 128,
+    ) -> Run[Out]: ...
+    @overload
+    def stream(
+        self, params: Mapping[str, Any] | None = None, *, items: Any = None, engine: Engine, buffer: int = 128
+    ) -> LiveRun[Out]: ...
+    def stream(
+        self,
+        params: Mapping[str, Any] | None = None,
+        *,
+        items: Any = None,
+        engine: Engine | None = None,
+        buffer: int = 128,
+    ) -> LiveRun[Out]:
         """Results as they come, at the consumer's pace.
 
         Args:
             params: Run parameters by name.
             items: An iterable or async iterable whose items the first step takes, instead of
                 being a source. An iterator is used up by one run.
+            engine: Where the workers live; ``None`` is this machine.
             buffer: Results that may lie ready, at least 1.
 
         Returns:
@@ -193,19 +225,21 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             not started yet.
 
         Raises:
-            ParameterError: A parameter is missing, or used by nobody.
+            ParameterError: A parameter is missing, or used by nobody; ``engine`` is no engine.
             ValueError: ``buffer`` is below 1.
         """
         if items is None and self._needs_items is not None:
             raise NeedsItemsError(str(self._needs_items))
         _check_items(items)
+        _check_engine(engine)
         compiled = self._compiled if items is None else self._with_feed()
         given = _as_params(params)
         check(compiled.graph, given, self.resources)
         if not isinstance(buffer, int) or buffer < 1:
             raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
         self._spend(compiled.graph)
-        return Run(self.name, compiled.graph, given, self.resources, items, buffer)
+        plan = Plan(self.name, compiled.graph, given, self.resources, items, buffer, self.fuse)
+        return (engine or LocalEngine()).begin(plan)
 
     def iterate(
         self, params: Mapping[str, Any] | None = None, *, items: Any = None, buffer: int = 128
@@ -226,18 +260,19 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         run = self.stream(params, items=items, buffer=buffer)
         return SyncRun(lambda: run)
 
-    async def _collect(self, run: Run[Out]) -> Any:
-        async with run:
-            one = run.graph.one
-            if one is None:
-                return [result async for result in run]
-            values: dict[str, Any] = {}
-            while True:
-                try:
-                    place, value = await run.next_placed()
-                except StopAsyncIteration:
-                    return _placed(one, values)
-                values[run.graph.outputs[place]] = value
+    async def _outcome(self, run: LiveRun[Out]) -> tuple[Any, BaseException | None]:
+        """The result, or what is to be raised outside ``asyncio.run``.
+
+        That formats the finished task, its error included, when it puts back the handler of
+        SIGINT, and breaks for good over an error whose ``__repr__`` raises. A result it
+        formats with care. A cancellation is left to it: it knows whether that was Ctrl-C.
+        """
+        try:
+            return await collected(run), None
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised by whom it is returned to
+            return None, error
 
     def _with_feed(self) -> Compiled:
         if self._fed is None:
@@ -262,6 +297,21 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
                 self._spent.add(stage.title)
 
 
+async def collected(run: LiveRun[Any]) -> Any:
+    """Run to the end: the value itself where there can be only one, else all results."""
+    async with run:
+        one = run.graph.one
+        if one is None:
+            return [result async for result in run]
+        values: dict[str, Any] = {}
+        while True:
+            try:
+                place, value = await run.next_placed()
+            except StopAsyncIteration:
+                return _placed(one, values)
+            values[run.graph.outputs[place]] = value
+
+
 def _placed(one: str | Places, values: Mapping[str, Any]) -> Any:
     if isinstance(one, str):
         return values.get(one)
@@ -277,6 +327,14 @@ def _check_items(items: Any) -> None:
     raise ParameterError(
         f"items= is an iterable of items, not {describe_item(items)}; one item is items=[item]"
     )
+
+
+def _check_engine(engine: Any) -> None:
+    if engine is not None and not isinstance(engine, Engine):
+        raise ParameterError(
+            f"engine= is an instance of an asyncdataflow.engine.Engine, not {describe_item(engine)}; "
+            "leave it out to run on this machine"
+        )
 
 
 def _as_params(params: Any) -> dict[str, Any]:

@@ -152,6 +152,22 @@ class TestExceptions:
 
         asyncio.run(main())
 
+    @pytest.mark.parametrize("where", ["loop", "thread"])
+    def test_a_synchronous_call_raises_the_same_object_and_leaves_asyncio_whole(self, kind, where):
+        error = make(kind)
+
+        def fails():
+            raise error
+
+        async def fails_on_the_loop():
+            fails()
+
+        flow = DataFlow(fails if where == "thread" else fails_on_the_loop)
+        with pytest.raises(kind) as caught:
+            flow()
+        assert caught.value is error
+        assert asyncio.run(same(1)) == 1
+
     @pytest.mark.parametrize("options", [{"on_error": "skip"}, {"retry": 2, "on_error": "skip"}], ids=str)
     def test_it_can_be_skipped(self, kind, options):
         source, fails = raising(kind, "loop")

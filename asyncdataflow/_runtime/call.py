@@ -238,7 +238,7 @@ class Calls:
                 f"{stage.path} ({stage.title}): a keyword argument or resource cannot be sent to its "
                 f"processes ({error}); make it there with per_worker="
             ) from error
-        spawn = functools.partial(self._workshop.spawn, stage.title, payload)
+        spawn = functools.partial(self._workshop.spawn, stage, payload)
         return lambda: ProcessTarget(stage.title, spawn, redeliver=stage.redeliver, many=self._how.many)
 
 

@@ -97,15 +97,16 @@ def main(pipe: Connection, payload: bytes) -> None:
     live(pipe, payload)
 
 
-def live(pipe: Pipe, payload: bytes) -> None:
-    """What the process does; apart from being one.
+def live(pipe: Pipe, payload: bytes, prepared: Callable[[Any], Any] | None = None) -> None:
+    """What the process does, apart from being one.
 
     Args:
         pipe: Requests and answers.
         payload: As in :func:`main`.
+        prepared: Makes of the function what shall be called in its place.
     """
     with contextlib.suppress(_ParentGone):
-        _Worker(pipe).live(payload)
+        _Worker(pipe, prepared).live(payload)
 
 
 class Pipe(Protocol):
@@ -125,14 +126,17 @@ class _ParentGone(Exception):  # noqa: N818 - an ending, not an error
 class _Worker:
     """The child's end of the pipe."""
 
-    def __init__(self, pipe: Pipe) -> None:
+    def __init__(self, pipe: Pipe, prepared: Callable[[Any], Any] | None) -> None:
         self._pipe = pipe
+        self._prepared = prepared
 
     def live(self, payload: bytes) -> None:
         """Make what the process has of its own, answer requests, clean up."""
         try:
             with contextlib.ExitStack() as stack:
                 function = _made(stack, payload)
+                if self._prepared is not None:
+                    function = self._prepared(function)
                 self._send(packed(END))
                 while self._served(function):
                     pass

@@ -53,6 +53,7 @@ class Execution:
 
     Attributes:
         output: The output edge.
+        completed: It came to its end by itself, drained maybe, and not because it was stopped.
     """
 
     def __init__(
@@ -66,9 +67,10 @@ class Execution:
     ) -> None:
         self.name = name
         self.state: RunState = "running"
+        self.completed = False
         self.failures: list[BaseException] = []
         self.works: list[Work] = []
-        self._graph = graph
+        self.graph = graph
         self._params = params
         self._resources = resources
         self._items = items
@@ -195,7 +197,7 @@ class Execution:
         if self._turned.is_set():
             return
         try:
-            self.works = build(self._graph, self.output, self._params, opened, self._items, self._parts)
+            self.works = build(self.graph, self.output, self._params, opened, self._items, self._parts)
             self._start()
             await self._turned.wait()
         except asyncio.CancelledError:
@@ -324,13 +326,9 @@ class Execution:
     def _drain_expired(self, timeout: float) -> None:
         if self.state != "draining":
             return
-        unsettled = {
-            each.stage.title: each.in_flight
-            for each in self.works
-            if each.in_flight and each.stage.role != "source"
-        }
+        busy = [each for each in self.works if each.in_flight and each.stage.role != "source"]
         queued = sum(inlet.channel.statistics().items for work in self.works for inlet in work.inlets)
-        named = ", ".join(f"{count} in {name}" for name, count in unsettled.items()) or "none in a stage"
+        named = ", ".join(f"{each.in_flight} in {each.stage.title}" for each in busy) or "none in a stage"
         self.fail(
             ShutdownTimeoutError(
                 f"{self.name}: drain took over {timeout} s; unsettled: {named}, {queued} queued"
@@ -382,6 +380,7 @@ class Execution:
         self._timers.clear()
         self.output.end()
         self._let_go()
+        self.completed = not self.failures and self.state != "stopping"
         self.state = "failed" if self.failures else "ended"
         if not self.ended.done():
             self.ended.set_result(None)

@@ -19,6 +19,7 @@ from ..stage import Stage
 from .call import Call, Calls, Rejoined
 from .channel import Receiver, Sender
 from .clock import Limiter, Turn
+from .counted import Counted
 from .job import LaneIterator
 from .keyed import Keyed
 from .leaving import Leaving
@@ -179,7 +180,7 @@ class Work:
     async def _stream(self, operator: StreamOperator) -> None:
         """An operator that takes whole streams apart."""
         async with self.calls.worker() as call:
-            inlets = [_Counted(each, self.counters, self.leaving) for each in self.inlets]
+            inlets = [Counted(each, self.counters, self.leaving) for each in self.inlets]
             try:
                 await operator.run(inlets, self._send, call.apply)
             finally:
@@ -203,9 +204,14 @@ class Work:
                 finally:
                     self.leaving.begin()
 
+    @staticmethod
+    def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
+        """What makes items end that are made in a thread."""
+        return items.stop if isinstance(items, LaneIterator | Rejoined) else None
+
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn = Turn(self._loop)
-        self._stop_making = stop_making = items.stop if isinstance(items, LaneIterator | Rejoined) else None
+        self._stop_making = stop_making = self._stopper(items)
         while not self.leaving.asked:
             if self.draining:
                 if stop_making is None:
@@ -372,28 +378,3 @@ def _being_cancelled() -> bool:
     """What a stage raises while it is cancelled is for nobody's retry, and not to be skipped."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-class _Counted:
-    """An inlet that counts what an operator takes."""
-
-    __slots__ = ("_counters", "_leaving", "_receiver")
-
-    def __init__(self, receiver: Receiver[Any], counters: Counters, leaving: Leaving) -> None:
-        self._receiver = receiver
-        self._counters = counters
-        self._leaving = leaving
-
-    def close(self) -> None:
-        self._leaving.begin()
-        self._receiver.close()
-
-    async def receive(self) -> Any:
-        item = await self._receiver.receive()
-        self._counters.received += 1
-        return item
-
-    def receive_nowait(self) -> Any:
-        item = self._receiver.receive_nowait()
-        self._counters.received += 1
-        return item

@@ -46,9 +46,9 @@ class Workshop:
         """A thread, not started."""
         return threading.Thread(target=main, name=name, daemon=True)
 
-    def spawn(self, name: str, payload: bytes) -> Spawned:
-        """A worker process, started; called in the thread that owns it."""
-        return SpawnedProcess(name, payload)
+    def spawn(self, stage: Stage[Any, Any], payload: bytes) -> Spawned:
+        """A worker process of a stage, started; called in the thread that owns it."""
+        return SpawnedProcess(stage.title, payload)
 
     def prepared(self, stage: Stage[Any, Any], function: Any) -> Any:
         """A stage's function as its workers shall call it, on the loop or in a thread."""

@@ -7,18 +7,24 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from .._runtime.bridge import Inbox, Outbox
 from .._runtime.parts import Parts
 from .._runtime.spawned import Spawned
 from .._runtime.workshop import Credits, Workshop
+from ..stage import Stage
 from .seeded_loop import SeededLoop
 from .simulated_process import SimulatedProcess
 from .simulated_threads import SimulatedCredits, SimulatedInbox, SimulatedOutbox, SimulatedThread
 
 __all__ = ("SimulatedLoop", "SimulatedWorkshop", "sleeping_in_virtual_time")
+
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class SimulatedLoop(SeededLoop):
@@ -51,9 +57,11 @@ class SimulatedLoop(SeededLoop):
         """Those that have not ended."""
         return [each for each in self._threads if not each.over]
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Call a function in a simulated thread, whichever executor is meant."""
-        future: asyncio.Future[Any] = self.create_future()
+        future: asyncio.Future[T] = self.create_future()
 
         def answer(setter: Callable[[Any], None], value: Any) -> None:
             if not future.done():
@@ -85,9 +93,8 @@ class SimulatedLoop(SeededLoop):
 class SimulatedWorkshop(Workshop):
     """Threads and processes that the loop draws step by step."""
 
-    def __init__(self, loop: SimulatedLoop, dies: Callable[[str], bool] = lambda name: False) -> None:
+    def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
-        self._dies = dies
 
     def inbox(self) -> Inbox[Any]:
         """What is to do."""
@@ -105,10 +112,15 @@ class SimulatedWorkshop(Workshop):
         """A simulated thread."""
         return self._loop.thread(main, name)
 
-    def spawn(self, name: str, payload: bytes) -> Spawned:
+    def spawn(self, stage: Stage[Any, Any], payload: bytes) -> Spawned:
         """A simulated process."""
-        dies = functools.partial(self._dies, name)
-        return SimulatedProcess(self._loop, self._loop.thread, name, payload, dies)
+        prepared = functools.partial(self.prepared, stage)
+        dies = functools.partial(self.dies, stage)
+        return SimulatedProcess(self._loop, self._loop.thread, stage.title, payload, prepared, dies)
+
+    def dies(self, stage: Stage[Any, Any]) -> bool:
+        """Whether a process of a stage dies here; called in the process."""
+        return False
 
 
 @contextmanager
@@ -123,7 +135,7 @@ def sleeping_in_virtual_time() -> Iterator[None]:
         else:
             real(seconds)
 
-    time.sleep = sleep
+    time.sleep = sleep  # type: ignore[assignment]
     try:
         yield
     finally:

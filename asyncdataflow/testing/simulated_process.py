@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from .._runtime import child
 from .._runtime.spawned import ProcessGone
@@ -27,6 +28,7 @@ class SimulatedProcess:
         thread: Makes the thread that stands for it, out of what it does and its name.
         name: The stage's name.
         payload: Pickled ``(function, keyword arguments, per_worker)``.
+        prepared: Makes of the function what is called in its place.
         dies: Asked wherever it could die: whether it does.
     """
 
@@ -36,11 +38,13 @@ class SimulatedProcess:
         thread: Callable[[Callable[[], None], str], SimulatedThread],
         name: str,
         payload: bytes,
+        prepared: Callable[[Any], Any],
         dies: Callable[[], bool],
     ) -> None:
         self._changed = Waiters(loop)
         self._requests: deque[bytes] = deque()
         self._answers: deque[bytes] = deque()
+        self._prepared = prepared
         self._dies = dies
         self._gone = False
         self._killed = False
@@ -122,7 +126,7 @@ class SimulatedProcess:
 
     def _live(self, payload: bytes) -> None:
         try:
-            child.live(self, payload)
+            child.live(self, payload, self._prepared)
         finally:
             self._gone = True
             self._changed.wake()

@@ -138,17 +138,17 @@ class SimulatedThread(threading.Thread):
         return self._back.acquire(timeout=_PATIENCE)
 
 
-def current() -> SimulatedThread:
+def _current() -> SimulatedThread:
     """The simulated thread that calls."""
     thread = threading.current_thread()
     if not isinstance(thread, SimulatedThread):
-        raise RuntimeError(f"{thread.name} is no thread of the simulation, and waits for one")  # noqa: TRY004
+        raise RuntimeError(f"{thread.name} is no thread of the simulation, and waits for one")
     return thread
 
 
 def give_way() -> None:
     """Called in a thread: anything may happen here, before it goes on."""
-    thread = current()
+    thread = _current()
     thread.resume()
     thread.pause()
 
@@ -162,7 +162,7 @@ class Waiters:
 
     def wait(self, timeout: float | None = None) -> None:
         """Called in a thread: wait for :meth:`wake`, or for ``timeout`` virtual seconds."""
-        thread = current()
+        thread = _current()
         self._threads.append(thread)
         if timeout is not None:
             expire = functools.partial(self._expire, thread)

@@ -1,0 +1,146 @@
+"""Ledger: all that is written down of the runs on a simulated loop, and the rules held against it.
+
+The rules are local, an edge or a stage each, and are kept by the channels and workers
+themselves; together they say that every source item came out, was filtered, was dropped
+by policy or was dead-lettered, exactly once. What concerns a whole run is here. A rule's
+number is its place in the list of what has to hold: ``asyncdataflow.testing.conformance``
+says what the letters mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._runtime.channel import Channel
+from .._runtime.execution import Execution
+from .._runtime.worker import Work
+from ..bound import bound
+from ..graph import Edge, Graph, named
+from ..operators.combine import Merge
+from ..operators.protocol import ItemOperator
+from .injection import Injector
+from .observed_channel import ObservedChannel
+from .observed_work import ObservedWork
+from .trace import Trace
+
+__all__ = ("Ledger",)
+
+_MOST_TOLD = 10
+
+
+class Ledger:
+    """What the runs on one loop did.
+
+    Args:
+        trace: Takes what happens, in words.
+        injector: Decides what goes wrong.
+
+    Attributes:
+        executions: The runs, as they began.
+        broken: The rules that were broken, in words.
+    """
+
+    def __init__(self, trace: Trace, injector: Injector) -> None:
+        self.executions: list[Execution] = []
+        self.broken: list[str] = []
+        self._trace = trace
+        self._injector = injector
+
+    def begun(self, execution: Execution) -> None:
+        """A run has begun."""
+        self.executions.append(execution)
+        self._trace.note(f"a run of {execution.name} begins")
+
+    def channel(self, *args: Any, **options: Any) -> Channel[Any]:
+        """A channel of a run."""
+        return ObservedChannel(self._trace, self.report, *args, **options)
+
+    def work(self, *args: Any) -> Work:
+        """What works on a stage of a run."""
+        return ObservedWork(self._trace, self.report, self._injector, self._check_bounds, *args)
+
+    def report(self, rule: str, seen: str) -> None:
+        """A rule was broken."""
+        told = f"{rule}: {seen}"
+        if len(self.broken) < _MOST_TOLD and told not in self.broken:
+            self.broken.append(told)
+            self._trace.note(f"BROKEN {told}")
+
+    def check_rest(self) -> None:
+        """Nothing is ready: called before virtual time moves."""
+        for execution in self.executions:
+            if not execution.ended.done():
+                for channel in _channels(execution):
+                    channel.check_rest()
+
+    def check_end(self) -> None:
+        """The simulated code has returned: what each run has to have done by now."""
+        for execution in self.executions:
+            if not execution.ended.done():
+                self.report("C22", f"a run of {execution.name} still works, and nobody waits for it")
+            elif execution.completed:
+                for channel in _channels(execution):
+                    channel.check_end()
+                for work in execution.works:
+                    if isinstance(work, ObservedWork):
+                        work.check_end()
+                self._check_broadcasts(execution)
+
+    def _check_broadcasts(self, execution: Execution) -> None:
+        """Every branch got everything: an edge got what all that send into it have sent."""
+        graph = execution.graph
+        works = {work.stage.title: work for work in execution.works}
+        for name, work in works.items():
+            edges = list(graph.into(name))
+            chosen = any(isinstance(graph.by_name[each.source].operator, ItemOperator) for each in edges)
+            if work.retired or chosen or len(work.inlets) != 1:
+                continue
+            sent = sum(_sent(works[each.source], each) for each in edges)
+            channel = work.inlets[0].channel
+            if isinstance(channel, ObservedChannel) and not channel.abandoned and channel.accepted != sent:
+                self.report(
+                    "B15", f"the edge into {name} got {channel.accepted} of the {sent} items sent there"
+                )
+
+    def _check_bounds(self) -> None:
+        for execution in self.executions:
+            limit = bound(execution.graph, execution.output.statistics().capacity)
+            if _is_simple(execution.graph) and (pulled := _outstanding(execution)) > limit:
+                self.report(
+                    "A4", f"{pulled} source items are taken and not settled, where bound() is {limit}"
+                )
+
+
+def _channels(execution: Execution) -> list[ObservedChannel]:
+    channels = {inlet.channel for work in execution.works for inlet in work.inlets} | {execution.output}
+    return [each for each in channels if isinstance(each, ObservedChannel)]
+
+
+def _sent(work: Work, edge: Edge) -> int:
+    return work.counters.dead_lettered if edge.dead_letters else work.counters.sent
+
+
+def _is_simple(graph: Graph) -> bool:
+    """A chain, or a merge, of stages that make one item of each: there the bound is exact."""
+    fan_out = any(sum(1 for _ in graph.out_of(named(each))) > 1 for each in graph.stages)
+    return not fan_out and all(
+        each.role == "source"
+        or isinstance(each.operator, Merge)
+        or (each.operator is None and each.call is not None and not each.call.many)
+        for each in graph.stages
+    )
+
+
+def _outstanding(execution: Execution) -> int:
+    """Source items taken, less those that came out or were given up; the one in hand is counted."""
+    results = execution.output.statistics()
+    settled = results.taken - results.held
+    pulled = 0
+    for work in execution.works:
+        counters = work.counters
+        if work.stage.role == "source":
+            pulled += counters.received
+        else:
+            settled += counters.filtered + counters.skipped + counters.dead_lettered + counters.failed
+            settled += sum(inlet.channel.statistics().dropped for inlet in work.inlets)
+    return pulled - settled

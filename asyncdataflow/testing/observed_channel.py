@@ -1,0 +1,139 @@
+"""A channel that writes down what goes through it, and checks that it all comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from .._runtime.channel import Channel
+from ..policy import Buffer, Overflow
+from .trace import Trace
+
+__all__ = ("ObservedChannel", "ReportBroken")
+
+ReportBroken = Callable[[str, str], None]
+"""Takes the number of a rule that is broken, and what was seen."""
+
+
+class ObservedChannel(Channel[Any]):
+    """A channel; see ``Channel``.
+
+    Args:
+        trace: Takes what happens, in words.
+        broken: Takes the rules that are broken.
+        buffer: As of a channel, like the rest.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        broken: ReportBroken,
+        buffer: Buffer,
+        overflow: Overflow = Overflow.BLOCK,
+        *,
+        name: str = "",
+        held: bool = False,
+        tagged: bool = False,
+    ) -> None:
+        super().__init__(buffer, overflow, name=name, held=held, tagged=tagged)
+        self._trace = trace
+        self._broken = broken
+        self._overflow = overflow
+        self._counts_bytes = buffer.bytes is not None
+        self._lying: deque[Any] = deque()
+        self._accepted = self._appended = self._passed_over = 0
+
+    @property
+    def accepted(self) -> int:
+        """Items of which their sender was told that they are sent."""
+        return self._accepted
+
+    def put(self, item: Any) -> bool:
+        """As in ``Channel``."""
+        done = super().put(item)
+        self._accepted += done
+        if not done:
+            self._trace.note(f"the edge into {self.name} is full ({self._fill()}): {{}} waits", item)
+        return done
+
+    def put_claimed(self, item: Any, size: int) -> None:
+        """As in ``Channel``."""
+        super().put_claimed(item, size)
+        self._accepted += 1
+
+    def deposit(self, item: Any) -> asyncio.Future[bool]:
+        """As in ``Channel``."""
+        waiter = super().deposit(item)
+        waiter.add_done_callback(self._deposited)
+        return waiter
+
+    def take(self) -> Any:
+        """As in ``Channel``."""
+        item = super().take()
+        self._find(item)
+        taker = "the consumer" if self._keeps_slots else self.name
+        self._trace.note(f"{taker} takes {{}} ({self._fill()} lie there)", item)
+        return item
+
+    def receiver_closed(self) -> None:
+        """As in ``Channel``."""
+        super().receiver_closed()
+        if self.abandoned:
+            self._lying.clear()
+            self._trace.note(f"nobody takes anything more from the edge into {self.name}")
+
+    def check_rest(self) -> None:
+        """Nothing is ready anywhere: nobody waits for what is there."""
+        now = self.statistics()
+        if now.items and now.waiting_receivers:
+            self._broken(
+                "A3", f"{now.items} items lie in the edge into {self.name}, and a receiver waits beside them"
+            )
+        free = now.capacity - now.items - now.held
+        if free > 0 and now.waiting_senders and not self._counts_bytes:
+            self._broken("A3", f"{free} slots are free in the edge into {self.name}, and a sender waits")
+
+    def check_end(self) -> None:
+        """The run came to its end: everything sent was taken, or dropped and counted."""
+        if self.abandoned:
+            return
+        dropped = self.statistics().dropped
+        if self._lying:
+            self._broken("A1", f"{len(self._lying)} items were left in the edge into {self.name}")
+        lost = self._accepted - self._appended + self._passed_over - dropped
+        if lost:
+            self._broken(
+                "A1", f"the edge into {self.name} lost {lost} items beside the {dropped} that it dropped"
+            )
+
+    def _append(self, item: Any, size: int) -> None:
+        # Written down first: who is woken by it looks at once, in an eager task.
+        self._appended += 1
+        self._lying.append(item)
+        super()._append(item, size)
+        self._trace.note(f"{{}} lies in the edge into {self.name} ({self._fill()})", item)
+        now = self.statistics()
+        if now.items + now.held > now.capacity:
+            self._broken("A4", f"the edge into {self.name} holds {self._fill()} items")
+
+    def _deposited(self, waiter: asyncio.Future[bool]) -> None:
+        if not waiter.cancelled() and waiter.result():
+            self._accepted += 1
+
+    def _find(self, item: Any) -> None:
+        passed = 0
+        while self._lying:
+            if self._lying.popleft() is item:
+                break
+            passed += 1
+        else:
+            self._broken("A1", f"out of the edge into {self.name} came an item that was not put in, or twice")
+        self._passed_over += passed
+        if passed and self._overflow is not Overflow.DROP_OLDEST:
+            self._broken("A8", f"items left the edge into {self.name} in another order than they came")
+
+    def _fill(self) -> str:
+        now = self.statistics()
+        return f"{now.items + now.held} of {now.capacity}"

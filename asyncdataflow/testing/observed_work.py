@@ -1,0 +1,182 @@
+"""A stage's workers that write down what they do, and check that each item has one outcome, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+from .._runtime.call import Call
+from .._runtime.worker import Loop, Work
+from ..errors import ChannelClosed
+from ..operators.protocol import StreamOperator
+from .injection import Injector, UnreliableItems
+from .observed_channel import ReportBroken
+from .trace import Trace
+
+__all__ = ("ObservedWork",)
+
+
+class ObservedWork(Work):
+    """One stage of one run; see ``Work``.
+
+    Args:
+        trace: Takes what happens, in words.
+        broken: Takes the rules that are broken.
+        injector: Decides what goes wrong.
+        pulled: Called behind each item of a source.
+        parts: As of a work.
+    """
+
+    def __init__(
+        self, trace: Trace, broken: ReportBroken, injector: Injector, pulled: Callable[[], None], *parts: Any
+    ) -> None:
+        super().__init__(*parts)
+        self._trace = trace
+        self._broken = broken
+        self._injector = injector
+        self._pulled = pulled
+        self._calling = 0
+        self._begun = 0
+        self._numbers: dict[asyncio.Task[Any] | None, int] = {}
+        self._outcomes: dict[int, Any] = {}
+        self._next_to_leave = 0
+        self._last_sent = -1
+        self._lines: defaultdict[Any, deque[Any]] = defaultdict(deque)
+        self._busy: set[Any] = set()
+        self._sorted = self.stage.concurrency == 1 or (self.stage.ordered and self.stage.key is None)
+
+    def check_end(self) -> None:
+        """The run came to its end: every item has exactly one outcome."""
+        counters = self.counters
+        if self.retired or self.stage.role == "source":
+            return
+        taken = sum(inlet.channel.statistics().taken for inlet in self.inlets)
+        if taken != counters.received:
+            self._broken("B13", f"{self.stage.title} took {taken} items and began {counters.received}")
+        if self.in_flight:
+            self._broken(
+                "G71", f"{self.stage.title} has {self.in_flight} items without an outcome: {counters}"
+            )
+        if self._outcomes:
+            self._broken("A1", f"{self.stage.title} made {len(self._outcomes)} results that it never sent")
+
+    async def _whole(self, call: Call, item: Any) -> None:
+        self._number()
+        if self.stage.key is not None and self.stage.concurrency > 1:
+            await self._in_line(call, item)
+        else:
+            await super()._whole(call, item)
+
+    async def _in_order(self, call: Call, item: Any) -> None:
+        self._number()
+        await super()._in_order(call, item)
+
+    async def _in_turn(self, call: Call, item: Any) -> None:
+        self._number()
+        await super()._in_turn(call, item)
+
+    async def _keyed_item(self, call: Call, item: Any) -> None:
+        # An item without a usable key is the stage's own affair.
+        with suppress(Exception):
+            self._lines[self._key(item)].append(item)
+        await super()._keyed_item(call, item)
+
+    async def _in_line(self, call: Call, item: Any) -> None:
+        key = self._key(item)
+        line = self._lines[key]
+        if key in self._busy or not line or line.popleft() is not item:
+            self._broken("B16", f"{self.stage.title} did not keep the order of the items of key {key!r}")
+        self._busy.add(key)
+        await super()._whole(call, item)
+        self._busy.discard(key)
+
+    async def _made(self, call: Call, item: Any) -> Any:
+        made = await super()._made(call, item)
+        if self.stage.role != "source":
+            self._outcomes[self._numbers[asyncio.current_task()]] = made
+        return made
+
+    async def _once(self, call: Call, item: Any) -> Any:
+        self._trace.note(f"{self.stage.title} begins {{}}", item)
+        self._enter()
+        try:
+            made = await super()._once(call, item)
+        except BaseException as error:
+            self._trace.note(f"{self.stage.title} raises {{}} on {{}}", error, item)
+            raise
+        finally:
+            self._calling -= 1
+        self._trace.note(f"{self.stage.title} makes {{}} of {{}}", made, item)
+        return made
+
+    async def _emit(self, made: Any) -> None:
+        if self.stage.role != "source":
+            self._leaves(made)
+        await super()._emit(made)
+
+    async def _send(self, item: Any) -> None:
+        self._trace.note(f"{self.stage.title} has {{}} to send", item)
+        if self.stage.role == "source":
+            self._pulled()
+        elif not isinstance(self.stage.operator, StreamOperator):
+            self._goes_on()
+        try:
+            await super()._send(item)
+        except ChannelClosed:
+            self._trace.note(f"nobody wants more of {self.stage.title}")
+            raise
+
+    async def _expand_once(self, call: Call, item: Any, turn: Loop | None) -> tuple[Exception | None, int]:
+        self._trace.note(f"{self.stage.title} begins {{}}", item)
+        self._enter()
+        try:
+            error, sent = await super()._expand_once(call, item, turn)
+        finally:
+            self._calling -= 1
+        if error is not None:
+            self._trace.note(f"{self.stage.title} raises {{}} on {{}}", error, item)
+        return error, sent
+
+    async def _pull(self, items: AsyncIterator[Any]) -> None:
+        await super()._pull(UnreliableItems(items, self._injector, self.stage.title))
+
+    @staticmethod
+    def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
+        return Work._stopper(items.items if isinstance(items, UnreliableItems) else items)
+
+    def _key(self, item: Any) -> Any:
+        return None if self.stage.key is None else self.stage.key(item)
+
+    def _number(self) -> None:
+        self._numbers[asyncio.current_task()] = self._begun
+        self._begun += 1
+
+    def _enter(self) -> None:
+        self._calling += 1
+        if self._calling > self.stage.concurrency:
+            self._broken("B14", f"{self._calling} items at once in {self.stage.title}")
+
+    def _leaves(self, made: Any) -> None:
+        """One result leaves; which, its identity says."""
+        if self._sorted:
+            if self._outcomes.pop(self._next_to_leave, self) is not made:
+                self._broken(
+                    "B13", f"results of {self.stage.title} leave in another order than the items came"
+                )
+            self._next_to_leave += 1
+            return
+        for number, outcome in self._outcomes.items():
+            if outcome is made:
+                del self._outcomes[number]
+                return
+        self._broken("B14", f"{self.stage.title} sends what it did not make, or sends it twice")
+
+    def _goes_on(self) -> None:
+        """One item of what a generator makes leaves."""
+        number = self._numbers.get(asyncio.current_task(), 0)
+        if self._sorted and number < self._last_sent:
+            self._broken("B13", f"what {self.stage.title} makes leaves in another order than the items came")
+        self._last_sent = number

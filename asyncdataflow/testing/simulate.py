@@ -1,0 +1,197 @@
+"""``simulate``: a flow under many orders of events, and with faults."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..dataflow import DataFlow, collected
+from ..naming import callable_name
+from .faults import Faults
+from .report import Failure, Report
+from .simulation import Outcome, Simulation, Story
+
+__all__ = ("Findings", "claimed", "running", "simulate")
+
+_ENOUGH: Final = 10
+"""Failures after which there is nothing more to learn."""
+
+_NOT_GOVERNED: Final = (
+    "run again, it did not fail: something in the flow is not governed by the seed "
+    "(a clock, an order of a set of strings, a thread or socket of its own, state left by another seed)"
+)
+
+
+def simulate(
+    make: Callable[[], DataFlow[Any, Any]],
+    params: Mapping[str, Any] | None = None,
+    *,
+    check: Callable[[Any], object] | None = None,
+    seeds: int | Iterable[int] = 500,
+    faults: Faults | None = None,
+) -> Report:
+    """Run a flow under many orders of events, with virtual time, and maybe with faults.
+
+    For each seed the flow is built anew and run to its end on a loop that draws from the
+    seed which ready step runs next: of the stages' tasks, and of their threads and
+    processes, which are simulated. No time is waited for. The same seed is the same
+    run.
+
+    After each run this is checked without being asked for: every item that a source made came
+    out, was filtered, dropped by policy or dead-lettered, exactly once; no edge and no
+    stage held more than it may; order was kept where it is promised; no task,
+    thread or generator is left; nothing stood still for good or ran in circles; the run failed
+    only if a fault was put in.
+
+    Args:
+        make: Builds the flow; called for each seed, so that seeds share nothing.
+        params: Run parameters by name.
+        check: Your own claim: called with what ``await flow.run(params)`` gives, of each run
+            that came to its end; raises (``assert``), or returns false, where it does not hold.
+        seeds: How many, from 0; or which.
+        faults: What may go wrong; by default nothing but the order of events varies.
+
+    Returns:
+        A report. ``simulate(…).raise_for_failures()`` fails a test, and names a line that runs
+        the failing seed again, with the steps that led there.
+
+    Raises:
+        TypeError: ``make`` does not build a flow.
+        RuntimeError: It is called on a running loop.
+
+    Example:
+        >>> import asyncio
+        >>> from asyncdataflow import DataFlow, stage
+        >>> from asyncdataflow.testing import simulate
+        >>> async def numbers():
+        ...     for n in range(5):
+        ...         yield n
+        >>> async def square(n):
+        ...     await asyncio.sleep(1 / (n + 1))
+        ...     return n * n
+        >>> def make():
+        ...     return DataFlow((numbers, stage(square, concurrency=3)))
+        >>> def in_order(results):
+        ...     assert results == [0, 1, 4, 9, 16]
+        >>> report = simulate(make, check=in_order, seeds=20).raise_for_failures()
+        >>> report.runs, report.passed
+        (20, True)
+    """
+    faults = faults or Faults()
+    story = running(make, params)
+    call = f"simulate({callable_name(make)}" + (f", check={callable_name(check)}" if check else "")
+    told = f", faults={faults!r}" if faults != Faults() else ""
+    findings = Findings(f"{call}{told})")
+    for seed in range(seeds) if isinstance(seeds, int) else seeds:
+        rerun = f"{call}, seeds=[{seed}]{told})"
+        findings.add(f"seed {seed}", rerun, functools.partial(Simulation, seed, faults), story, check)
+        if findings.enough:
+            break
+    return findings.report()
+
+
+def running(make: Callable[[], DataFlow[Any, Any]], params: Mapping[str, Any] | None) -> Story:
+    """A story in which a flow is built and run to its end."""
+    if not callable(make) or isinstance(make, DataFlow):
+        raise TypeError(
+            "a function is needed that builds the flow anew for each seed: simulate(lambda: DataFlow(…))"
+        )
+
+    async def story(_: Simulation) -> Any:
+        flow = make()
+        if not isinstance(flow, DataFlow):
+            raise TypeError(f"{callable_name(make)} returned {type(flow).__qualname__}, not a DataFlow")
+        return await collected(flow.stream(params))
+
+    return story
+
+
+def claimed(
+    check: Callable[[Any], object] | None, simulation: Simulation, outcome: Outcome
+) -> BaseException | None:
+    """What the user's own claim has to say to an outcome that broke no rule."""
+    if check is None or outcome.error is not None or simulation.cut_short:
+        return None
+    try:
+        verdict = check(outcome.value)
+    except Exception as error:  # noqa: BLE001 - the claim's own verdict
+        return error
+    return AssertionError(f"{callable_name(check)} returned False") if verdict is False else None
+
+
+@dataclass
+class Findings:
+    """What has been found so far.
+
+    Args:
+        call: What is simulated, as code.
+    """
+
+    call: str
+    failures: list[Failure] = field(default_factory=list)
+    ended: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
+    runs: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+
+    @property
+    def enough(self) -> bool:
+        """There is nothing more to learn."""
+        return len(self.failures) >= _ENOUGH
+
+    def add(
+        self,
+        where: str,
+        rerun: str,
+        simulation: Callable[..., Simulation],
+        story: Story,
+        check: Callable[[Any], object] | None,
+    ) -> Outcome:
+        """Run a simulation once, and where something does not hold, once more to tell how it came to that."""
+        _not_on_a_loop()
+        simulated = simulation(traced=False)
+        outcome = simulated.run(story)
+        error = outcome.broken or claimed(check, simulated, outcome)
+        self.runs += 1
+        self.steps += outcome.steps
+        self.seconds += outcome.seconds
+        self.struck.update(outcome.struck)
+        if isinstance(error, TypeError) and outcome.steps == 0:
+            raise error
+        self.ended[_ending(error, outcome, simulated)] += 1
+        if error is not None:
+            again = simulation(traced=True)
+            told = again.run(story)
+            failed_again = told.broken or claimed(check, again, told)
+            note = "" if failed_again is not None else _NOT_GOVERNED
+            self.failures.append(Failure(where, error, rerun, told.lines, note))
+        return outcome
+
+    def report(self) -> Report:
+        """All of it."""
+        return Report(
+            self.call, self.runs, tuple(self.failures), self.ended, self.struck, self.steps, self.seconds
+        )
+
+
+def _ending(error: BaseException | None, outcome: Outcome, simulation: Simulation) -> str:
+    if error is not None:
+        return "failed"
+    if simulation.cut_short:
+        return "cut short"
+    return "completed" if outcome.error is None else "failed by a fault"
+
+
+def _not_on_a_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "a simulation has a loop of its own: call it from a plain function, not from an async one"
+    )

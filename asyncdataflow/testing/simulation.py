@@ -1,0 +1,298 @@
+"""One seed: some code on a simulated loop, what came of it, and whether all rules held."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+import sys
+import warnings
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .._runtime.parts import Parts
+from ..errors import BrokenRuleError, DeadlockError, LivelockError, WorkerLostError
+from ..naming import describe_error
+from ..stage import Stage
+from .faults import Faults
+from .injection import Injector
+from .ledger import Ledger
+from .simulated_loop import SimulatedLoop, SimulatedWorkshop, sleeping_in_virtual_time
+from .trace import Trace
+
+__all__ = ("Outcome", "Simulation", "Story")
+
+Story = Callable[["Simulation"], Coroutine[Any, Any, Any]]
+"""What is simulated: an ``async def`` of the simulation that it runs in."""
+
+_WAYS: Final = ("drains", "stops", "leaves")
+
+_LONG: Final = 1e6
+"""Virtual seconds for a drain: however slow the stages are, it has to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one seed.
+
+    Attributes:
+        value: What the code returned.
+        error: What it raised: itself, or as a consequence of a fault.
+        broken: What ought not to have happened; ``None`` where all is well.
+        steps: Steps that ran.
+        seconds: Virtual seconds that passed.
+        struck: How often each fault came.
+        lines: What happened, in words; empty unless asked for.
+    """
+
+    value: Any
+    error: BaseException | None
+    broken: BaseException | None
+    steps: int
+    seconds: float
+    struck: Mapping[str, int]
+    lines: tuple[str, ...] = ()
+
+
+class Simulation:
+    """One seed.
+
+    Args:
+        seed: An order of steps, and which faults come.
+        faults: What may go wrong.
+        traced: Write down what happens.
+        cancel_at: Cancel the code at this step.
+        raise_from: Let the first stage raise that can, from this step on.
+
+    Attributes:
+        loop: The loop that it runs on.
+        seed: The seed.
+        way: How the run shall be cut short, if it shall: a name of ``Faults``' own.
+        at_step: When.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        faults: Faults = Faults(),  # noqa: B008 - frozen
+        *,
+        traced: bool = False,
+        cancel_at: int | None = None,
+        raise_from: int | None = None,
+    ) -> None:
+        self.seed = seed
+        self.loop = _WatchedLoop(seed)
+        self.trace = Trace(self.loop, kept=traced)
+        self.injector = Injector(self.loop, faults, self.trace.note, raise_from)
+        self.ledger = Ledger(self.trace, self.injector)
+        workshop = _FaultyWorkshop(self.loop, self.injector)
+        self.loop.ledger = self.ledger
+        self.loop.dataflow_parts = Parts(workshop, self.ledger.channel, self.ledger.work, self.ledger.begun)
+        self.way = next((each for each in _WAYS if self.injector.strikes(each, "at some step")), None)
+        self.at_step = self.loop.draw.randrange(1, 2 ** self.loop.draw.randrange(1, 10)) if self.way else 0
+        if cancel_at is not None:
+            self.way, self.at_step = "leaves", cancel_at
+
+    @property
+    def cut_short(self) -> bool:
+        """The run shall not come to its end, so that nobody can claim anything of its results."""
+        return self.way in ("stops", "leaves")
+
+    def run(self, story: Story) -> Outcome:
+        """Run the code on this seed."""
+        value = error = broken = None
+        with (
+            sleeping_in_virtual_time(),
+            _drawing_from(self.seed),
+            _warnings(self.ledger.report),
+            _logs(self.trace),
+        ):
+            runner = asyncio.Runner(loop_factory=lambda: self.loop)
+            try:
+                value, error = runner.run(self._told(story))
+            except (DeadlockError, LivelockError) as found:
+                broken = found
+            finally:
+                self._close(runner)
+        return Outcome(
+            value,
+            error,
+            broken or self._broken() or self._unexpected(error),
+            self.loop.steps,
+            self.loop.time(),
+            dict(self.injector.struck),
+            tuple(self.trace.lines),
+        )
+
+    def _close(self, runner: asyncio.Runner) -> None:
+        """What stands still may do so again when it is cancelled: then it is left to the collector."""
+        try:
+            with suppress(DeadlockError, LivelockError):
+                runner.close()
+        finally:
+            self.loop.close()
+            self.loop.ledger = None
+
+    async def _told(self, story: Story) -> tuple[Any, BaseException | None]:
+        """What came of it; raised out of the loop, an error would be formatted by it, whatever it is."""
+        task = asyncio.ensure_future(story(self))
+        if self.way is not None:
+            self.loop.hooks[self.at_step] = task.cancel if self.way == "leaves" else self._cut
+        with _generators() as generators:
+            try:
+                return await task, None
+            except BaseException as error:  # noqa: BLE001 - to be looked at, whatever it is
+                return None, error
+            finally:
+                self._check_leftovers(task, generators)
+                self.ledger.check_end()
+
+    def _cut(self) -> None:
+        for execution in self.ledger.executions:
+            if not execution.ended.done():
+                if self.way == "drains":
+                    execution.drain(_LONG)
+                else:
+                    execution.stop()
+
+    def _check_leftovers(self, own: asyncio.Task[Any], generators: weakref.WeakSet[Any]) -> None:
+        mine = {own, asyncio.current_task()}
+        for task in asyncio.all_tasks() - mine:
+            self.ledger.report("C22", f"a task is left: {task.get_name()}")
+        for thread in self.loop.threads():
+            self.ledger.report("F62", f"a thread is left: {thread.described()}")
+        if any(each.ag_frame is not None for each in generators):
+            gc.collect()
+        for each in generators:
+            if each.ag_frame is not None:
+                self.ledger.report("C22", f"a generator is left unfinished: {each.__qualname__}")
+
+    def _broken(self) -> BrokenRuleError | None:
+        told = self.ledger.broken
+        return BrokenRuleError("; ".join(told)) if told else None
+
+    def _unexpected(self, error: BaseException | None) -> BaseException | None:
+        """An error that no fault explains."""
+        if error is None or (self.way == "leaves" and isinstance(error, asyncio.CancelledError)):
+            return None
+        if isinstance(error, WorkerLostError) and self.injector.struck["dies"]:
+            return None
+        put_in = any(_alike(each, fault) for each in _chain(error) for fault in self.injector.raised)
+        return None if put_in else error
+
+
+class _WatchedLoop(SimulatedLoop):
+    """A simulated loop whose runs are written down.
+
+    Attributes:
+        ledger: Where; ``None`` when the simulation is over.
+    """
+
+    ledger: Ledger | None = None
+
+    def advance(self, seconds: float) -> None:
+        """Before time moves, nothing is ready: whoever waits then has to have a reason."""
+        if self.ledger is not None:
+            self.ledger.check_rest()
+        super().advance(seconds)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """What asyncio would log and forget: an exception that nobody retrieved, a task destroyed."""
+        if self.ledger is not None:
+            error = context.get("exception")
+            told = f" ({describe_error(error)})" if error is not None else ""
+            self.ledger.report("D42", f"{context.get('message')}{told}")
+
+
+class _FaultyWorkshop(SimulatedWorkshop):
+    """Simulated threads and processes whose functions meet faults."""
+
+    def __init__(self, loop: SimulatedLoop, injector: Injector) -> None:
+        super().__init__(loop)
+        self._injector = injector
+
+    def prepared(self, stage: Stage[Any, Any], function: Any) -> Any:
+        """With faults around it."""
+        return self._injector.prepared(stage, function)
+
+    def dies(self, stage: Stage[Any, Any]) -> bool:
+        """As drawn."""
+        return self._injector.strikes("dies", f"in a process of {stage.title}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came from."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _alike(error: BaseException, fault: BaseException) -> bool:
+    """The same, or its copy out of a process."""
+    return error is fault or (type(error) is type(fault) and error.args == fault.args != ())
+
+
+@contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """What the flow draws from ``random`` is drawn from the seed, and nobody else's draws are disturbed."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+@contextmanager
+def _warnings(report: Callable[[str, str], None]) -> Iterator[None]:
+    """A run that was dropped, or a coroutine never awaited, is no matter of taste here."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ResourceWarning)
+        yield
+    for each in seen:
+        if issubclass(each.category, ResourceWarning):
+            report("C23", str(each.message))
+        elif "never awaited" in str(each.message):
+            report("D42", str(each.message))
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+
+@contextmanager
+def _logs(trace: Trace) -> Iterator[None]:
+    """What the library logs is part of what happened here, and no news to anybody else."""
+
+    def take(record: logging.LogRecord) -> bool:
+        trace.note(f"logged: {record.getMessage()}")
+        return False
+
+    logger = logging.getLogger("asyncdataflow")
+    logger.addFilter(take)
+    try:
+        yield
+    finally:
+        logger.removeFilter(take)
+
+
+@contextmanager
+def _generators() -> Iterator[weakref.WeakSet[AsyncGenerator[Any, Any]]]:
+    """All async generators that begin within, as long as they live."""
+    begun: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
+    before = sys.get_asyncgen_hooks()
+
+    def first(generator: AsyncGenerator[Any, Any]) -> None:
+        begun.add(generator)
+        if before.firstiter is not None:
+            before.firstiter(generator)
+
+    sys.set_asyncgen_hooks(firstiter=first)
+    try:
+        yield begun
+    finally:
+        sys.set_asyncgen_hooks(*before)

@@ -1,0 +1,55 @@
+"""Trace: the steps of a simulated run, in words."""
+
+from __future__ import annotations
+
+import asyncio
+import reprlib
+
+from ..naming import describe_item
+
+__all__ = ("Trace", "shown")
+
+_MOST_SHOWN = 60
+
+
+class Trace:
+    """What happened, line by line.
+
+    A seed is run again to be told, so that a thousand that pass cost nothing for it.
+
+    Args:
+        loop: Whose time and steps the lines carry.
+        kept: Whether anything is written down at all.
+
+    Attributes:
+        lines: What was written down.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, kept: bool) -> None:
+        self.lines: list[str] = []
+        self._loop = loop
+        self._kept = kept
+
+    def note(self, words: str, *things: object) -> None:
+        """Write a line; each ``{}`` in the words is one of the things, shown."""
+        if self._kept:
+            told = words.format(*(shown(each) for each in things)) if things else words
+            step = getattr(self._loop, "steps", 0)
+            self.lines.append(f"step {step:5d}  {self._loop.time():9.3f} s  {told}")
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = _MOST_SHOWN
+
+
+_short = _Short()
+
+
+def shown(thing: object) -> str:
+    """An item in a few words; its type, where it cannot be shown."""
+    try:
+        return _short.repr(thing).replace("\n", " ")
+    except Exception:  # noqa: BLE001 - a hostile __repr__ must not hide what is being told
+        return describe_item(thing)
