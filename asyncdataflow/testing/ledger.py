@@ -15,6 +15,7 @@ from .._runtime.channel import Channel
 from .._runtime.execution import Execution
 from .._runtime.worker import Work
 from ..bound import bound
+from ..errors import ShutdownTimeoutError
 from ..graph import Edge, Graph, named
 from ..operators.combine import Merge
 from ..operators.protocol import ItemOperator
@@ -61,7 +62,7 @@ class Ledger:
 
     def report(self, rule: str, seen: str) -> None:
         """A rule was broken."""
-        told = f"{rule}: {seen}"
+        told = f"{seen} ({rule})"
         if len(self.broken) < _MOST_TOLD and told not in self.broken:
             self.broken.append(told)
             self._trace.note(f"BROKEN {told}")
@@ -76,6 +77,9 @@ class Ledger:
     def check_end(self) -> None:
         """The simulated code has returned: what each run has to have done by now."""
         for execution in self.executions:
+            for failure in execution.failures:
+                if isinstance(failure, ShutdownTimeoutError):
+                    self.report("C25", str(failure))
             if not execution.ended.done():
                 self.report("C22", f"a run of {execution.name} still works, and nobody waits for it")
             elif execution.completed:

@@ -42,6 +42,8 @@ class ObservedChannel(Channel[Any]):
         self._broken = broken
         self._overflow = overflow
         self._counts_bytes = buffer.bytes is not None
+        # What lies here is ``(port or place, item)``, of which the item is what people know.
+        self._wrapped = tagged or held
         self._lying: deque[Any] = deque()
         self._accepted = self._appended = self._passed_over = 0
 
@@ -55,7 +57,9 @@ class ObservedChannel(Channel[Any]):
         done = super().put(item)
         self._accepted += done
         if not done:
-            self._trace.note(f"the edge into {self.name} is full ({self._fill()}): {{}} waits", item)
+            self._trace.note(
+                f"the edge into {self.name} is full ({self._fill()}): {{}} waits", self._bare(item)
+            )
         return done
 
     def put_claimed(self, item: Any, size: int) -> None:
@@ -74,15 +78,15 @@ class ObservedChannel(Channel[Any]):
         item = super().take()
         self._find(item)
         taker = "the consumer" if self._keeps_slots else self.name
-        self._trace.note(f"{taker} takes {{}} ({self._fill()} lie there)", item)
+        self._trace.note(f"{taker} takes {{}} ({self._fill()} lie there)", self._bare(item))
         return item
 
     def receiver_closed(self) -> None:
         """As in ``Channel``."""
         super().receiver_closed()
-        if self.abandoned:
+        if self.abandoned and self._lying:
+            self._trace.note(f"{len(self._lying)} items in the edge into {self.name} are let go")
             self._lying.clear()
-            self._trace.note(f"nobody takes anything more from the edge into {self.name}")
 
     def check_rest(self) -> None:
         """Nothing is ready anywhere: nobody waits for what is there."""
@@ -113,7 +117,7 @@ class ObservedChannel(Channel[Any]):
         self._appended += 1
         self._lying.append(item)
         super()._append(item, size)
-        self._trace.note(f"{{}} lies in the edge into {self.name} ({self._fill()})", item)
+        self._trace.note(f"{{}} lies in the edge into {self.name} ({self._fill()})", self._bare(item))
         now = self.statistics()
         if now.items + now.held > now.capacity:
             self._broken("A4", f"the edge into {self.name} holds {self._fill()} items")
@@ -133,6 +137,9 @@ class ObservedChannel(Channel[Any]):
         self._passed_over += passed
         if passed and self._overflow is not Overflow.DROP_OLDEST:
             self._broken("A8", f"items left the edge into {self.name} in another order than they came")
+
+    def _bare(self, item: Any) -> Any:
+        return item[1] if self._wrapped else item
 
     def _fill(self) -> str:
         now = self.statistics()

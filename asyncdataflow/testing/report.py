@@ -25,7 +25,7 @@ class Failure:
         error: What was found: ``DeadlockError``, ``LivelockError``, ``BrokenRuleError``, what
             ``check`` raised, or what the run raised though no fault was put in.
         rerun: The line of code that runs it again.
-        trace: The steps that led there, in words.
+        trace: The steps that led there, in words; of the first failure only.
         note: What else there is to know.
     """
 

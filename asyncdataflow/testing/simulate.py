@@ -13,6 +13,7 @@ from ..dataflow import DataFlow, collected
 from ..naming import callable_name
 from .faults import Faults
 from .report import Failure, Report
+from .simulated_loop import MOST_TURNS
 from .simulation import Outcome, Simulation, Story
 
 __all__ = ("Findings", "claimed", "running", "simulate")
@@ -33,6 +34,7 @@ def simulate(
     check: Callable[[Any], object] | None = None,
     seeds: int | Iterable[int] = 500,
     faults: Faults | None = None,
+    most_turns: int = MOST_TURNS,
 ) -> Report:
     """Run a flow under many orders of events, with virtual time, and maybe with faults.
 
@@ -54,13 +56,14 @@ def simulate(
             that came to its end; raises (``assert``), or returns false, where it does not hold.
         seeds: How many, from 0; or which.
         faults: What may go wrong; by default nothing but the order of events varies.
+        most_turns: Turns of the loop after which a run is taken to go in circles, a livelock.
 
     Returns:
         A report. ``simulate(…).raise_for_failures()`` fails a test, and names a line that runs
         the failing seed again, with the steps that led there.
 
     Raises:
-        TypeError: ``make`` does not build a flow.
+        TypeError: ``make`` does not build a flow; what else it raises comes out as well.
         RuntimeError: It is called on a running loop.
 
     Example:
@@ -88,7 +91,13 @@ def simulate(
     findings = Findings(f"{call}{told})")
     for seed in range(seeds) if isinstance(seeds, int) else seeds:
         rerun = f"{call}, seeds=[{seed}]{told})"
-        findings.add(f"seed {seed}", rerun, functools.partial(Simulation, seed, faults), story, check)
+        findings.add(
+            f"seed {seed}",
+            rerun,
+            functools.partial(Simulation, seed, faults, most_turns=most_turns),
+            story,
+            check,
+        )
         if findings.enough:
             break
     return findings.report()
@@ -102,12 +111,24 @@ def running(make: Callable[[], DataFlow[Any, Any]], params: Mapping[str, Any] | 
         )
 
     async def story(_: Simulation) -> Any:
-        flow = make()
-        if not isinstance(flow, DataFlow):
-            raise TypeError(f"{callable_name(make)} returned {type(flow).__qualname__}, not a DataFlow")
-        return await collected(flow.stream(params))
+        try:
+            run = _built(make).stream(params)
+        except Exception as error:
+            raise _NotBuilt from error
+        return await collected(run)
 
     return story
+
+
+class _NotBuilt(Exception):  # noqa: N818 - inside this module: no seed can change that
+    """There is nothing to run."""
+
+
+def _built(make: Callable[[], DataFlow[Any, Any]]) -> DataFlow[Any, Any]:
+    flow = make()
+    if not isinstance(flow, DataFlow):
+        raise TypeError(f"{callable_name(make)} returned {type(flow).__qualname__}, not a DataFlow")
+    return flow
 
 
 def claimed(
@@ -152,7 +173,7 @@ class Findings:
         story: Story,
         check: Callable[[Any], object] | None,
     ) -> Outcome:
-        """Run a simulation once, and where something does not hold, once more to tell how it came to that."""
+        """Run a simulation once; the first of which something does not hold once more, to tell how."""
         _not_on_a_loop()
         simulated = simulation(traced=False)
         outcome = simulated.run(story)
@@ -161,15 +182,12 @@ class Findings:
         self.steps += outcome.steps
         self.seconds += outcome.seconds
         self.struck.update(outcome.struck)
-        if isinstance(error, TypeError) and outcome.steps == 0:
-            raise error
+        if isinstance(error, _NotBuilt) and error.__cause__ is not None:
+            raise error.__cause__
         self.ended[_ending(error, outcome, simulated)] += 1
         if error is not None:
-            again = simulation(traced=True)
-            told = again.run(story)
-            failed_again = told.broken or claimed(check, again, told)
-            note = "" if failed_again is not None else _NOT_GOVERNED
-            self.failures.append(Failure(where, error, rerun, told.lines, note))
+            lines, note = ((), "") if self.failures else _story_of(simulation, story, check)
+            self.failures.append(Failure(where, error, rerun, lines, note))
         return outcome
 
     def report(self) -> Report:
@@ -177,6 +195,16 @@ class Findings:
         return Report(
             self.call, self.runs, tuple(self.failures), self.ended, self.struck, self.steps, self.seconds
         )
+
+
+def _story_of(
+    simulation: Callable[..., Simulation], story: Story, check: Callable[[Any], object] | None
+) -> tuple[tuple[str, ...], str]:
+    """The steps of a simulation that failed, out of another run of it."""
+    again = simulation(traced=True)
+    outcome = again.run(story)
+    failed = outcome.broken or claimed(check, again, outcome)
+    return outcome.lines, "" if failed is not None else _NOT_GOVERNED
 
 
 def _ending(error: BaseException | None, outcome: Outcome, simulation: Simulation) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from .._runtime.bridge import Inbox, Outbox
 from .._runtime.parts import Parts
@@ -20,8 +20,11 @@ from .seeded_loop import SeededLoop
 from .simulated_process import SimulatedProcess
 from .simulated_threads import SimulatedCredits, SimulatedInbox, SimulatedOutbox, SimulatedThread
 
-__all__ = ("SimulatedLoop", "SimulatedWorkshop", "sleeping_in_virtual_time")
+__all__ = ("MOST_TURNS", "SimulatedLoop", "SimulatedWorkshop", "sleeping_in_virtual_time")
 
+
+MOST_TURNS: Final = 200_000
+"""Turns of the loop after which a run is taken to go in circles; a small flow takes some hundred."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -41,7 +44,7 @@ class SimulatedLoop(SeededLoop):
         dataflow_parts: What runs on this loop are made from.
     """
 
-    def __init__(self, seed: int, *, most_turns: int | None = 1_000_000) -> None:
+    def __init__(self, seed: int, *, most_turns: int | None = MOST_TURNS) -> None:
         super().__init__(seed, most_turns=most_turns)
         self._threads: list[SimulatedThread] = []
         self.dataflow_parts = Parts(SimulatedWorkshop(self))

@@ -62,6 +62,7 @@ class SimulatedThread(threading.Thread):
         self._go.acquire()
         self._back.acquire()
         self._ending = False
+        self._lost = False
         self.over = False
 
     def start(self) -> None:
@@ -83,7 +84,8 @@ class SimulatedThread(threading.Thread):
 
     def resume(self) -> None:
         """It has something to do: its next step may be drawn."""
-        self._loop.offer(self._step, context=contextvars.Context())
+        if not self._lost:
+            self._loop.offer(self._step, context=contextvars.Context())
 
     def pause(self) -> None:
         """Called in the thread: pass the baton on, until :meth:`resume`."""
@@ -133,9 +135,12 @@ class SimulatedThread(threading.Thread):
             )
 
     def _run_on(self) -> bool:
-        """Hand it the baton; false where it does not come back."""
-        self._go.release()
-        return self._back.acquire(timeout=_PATIENCE)
+        """Hand it the baton; false where it does not come back, and is left behind."""
+        if not self._lost:
+            self._go.release()
+            if not self._back.acquire(timeout=_PATIENCE):
+                self._lost = self._ending = True
+        return not self._lost
 
 
 def _current() -> SimulatedThread:

@@ -21,7 +21,7 @@ from ..stage import Stage
 from .faults import Faults
 from .injection import Injector
 from .ledger import Ledger
-from .simulated_loop import SimulatedLoop, SimulatedWorkshop, sleeping_in_virtual_time
+from .simulated_loop import MOST_TURNS, SimulatedLoop, SimulatedWorkshop, sleeping_in_virtual_time
 from .trace import Trace
 
 __all__ = ("Outcome", "Simulation", "Story")
@@ -64,6 +64,7 @@ class Simulation:
     Args:
         seed: An order of steps, and which faults come.
         faults: What may go wrong.
+        most_turns: Turns of the loop after which it is taken to run in circles.
         traced: Write down what happens.
         cancel_at: Cancel the code at this step.
         raise_from: Let the first stage raise that can, from this step on.
@@ -80,12 +81,13 @@ class Simulation:
         seed: int,
         faults: Faults = Faults(),  # noqa: B008 - frozen
         *,
+        most_turns: int = MOST_TURNS,
         traced: bool = False,
         cancel_at: int | None = None,
         raise_from: int | None = None,
     ) -> None:
         self.seed = seed
-        self.loop = _WatchedLoop(seed)
+        self.loop = _WatchedLoop(seed, most_turns=most_turns)
         self.trace = Trace(self.loop, kept=traced)
         self.injector = Injector(self.loop, faults, self.trace.note, raise_from)
         self.ledger = Ledger(self.trace, self.injector)
@@ -116,6 +118,7 @@ class Simulation:
                 value, error = runner.run(self._told(story))
             except (DeadlockError, LivelockError) as found:
                 broken = found
+                self.trace.close()
             finally:
                 self._close(runner)
         return Outcome(
@@ -139,7 +142,7 @@ class Simulation:
 
     async def _told(self, story: Story) -> tuple[Any, BaseException | None]:
         """What came of it; raised out of the loop, an error would be formatted by it, whatever it is."""
-        task = asyncio.ensure_future(story(self))
+        task = self.loop.create_task(story(self), name="the consumer")
         if self.way is not None:
             self.loop.hooks[self.at_step] = task.cancel if self.way == "leaves" else self._cut
         with _generators() as generators:
@@ -160,9 +163,9 @@ class Simulation:
                     execution.stop()
 
     def _check_leftovers(self, own: asyncio.Task[Any], generators: weakref.WeakSet[Any]) -> None:
-        mine = {own, asyncio.current_task()}
-        for task in asyncio.all_tasks() - mine:
-            self.ledger.report("C22", f"a task is left: {task.get_name()}")
+        mine = {own, asyncio.current_task(self.loop)}
+        for task in sorted(asyncio.all_tasks() - mine, key=lambda each: each.get_name()):
+            self.ledger.report("C22", f"a task is left: {self.loop.described(task)}")
         for thread in self.loop.threads():
             self.ledger.report("F62", f"a thread is left: {thread.described()}")
         if any(each.ag_frame is not None for each in generators):
@@ -254,6 +257,7 @@ def _warnings(report: Callable[[str, str], None]) -> Iterator[None]:
     """A run that was dropped, or a coroutine never awaited, is no matter of taste here."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", ResourceWarning)
+        warnings.filterwarnings("always", ".*never awaited", RuntimeWarning)
         yield
     for each in seen:
         if issubclass(each.category, ResourceWarning):

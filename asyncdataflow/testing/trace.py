@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import reprlib
+from collections import deque
+from typing import Final
 
 from ..naming import describe_item
 
 __all__ = ("Trace", "shown")
 
-_MOST_SHOWN = 60
+_MOST_SHOWN: Final = 60
+_MOST_LINES: Final = 10_000
 
 
 class Trace:
@@ -22,11 +25,11 @@ class Trace:
         kept: Whether anything is written down at all.
 
     Attributes:
-        lines: What was written down.
+        lines: What was written down; of a very long run, its end.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, kept: bool) -> None:
-        self.lines: list[str] = []
+        self.lines: deque[str] = deque(maxlen=_MOST_LINES)
         self._loop = loop
         self._kept = kept
 
@@ -36,6 +39,10 @@ class Trace:
             told = words.format(*(shown(each) for each in things)) if things else words
             step = getattr(self._loop, "steps", 0)
             self.lines.append(f"step {step:5d}  {self._loop.time():9.3f} s  {told}")
+
+    def close(self) -> None:
+        """What comes now is no part of the story."""
+        self._kept = False
 
 
 class _Short(reprlib.Repr):

@@ -17,13 +17,15 @@ import asyncio
 import selectors
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import DeadlockError, LivelockError
 
 __all__ = ("VirtualLoop", "run_virtual")
 
 T = TypeVar("T")
+
+_PACKAGE: Final = Path(__file__).parent.parent
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -91,26 +93,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._most_turns is not None and self._turns > self._most_turns:
             self._turns = 0
             raise LivelockError(
-                f"livelock: {self._most_turns} turns of the loop, {self._now:g} virtual seconds, and no end; "
-                "these tasks live:\n" + self.waiting()
+                f"livelock: {self._most_turns} turns of the loop, {self._now:g} virtual seconds, and no end "
+                "(if it only takes long: most_turns=); these tasks live:\n" + self.waiting()
             )
 
     def waiting(self) -> str:
         """Each task and the line where it waits."""
-        tasks = sorted(asyncio.all_tasks(self), key=lambda each: each.get_name())
-        return "\n".join(
-            f"  {each.get_name()}: {' > '.join(_awaits(each.get_coro())) or 'not begun'}" for each in tasks
-        )
+        return "\n".join(sorted(f"  {self.described(each)}" for each in asyncio.all_tasks(self)))
+
+    def described(self, task: asyncio.Task[Any]) -> str:
+        """A task's name and the lines where it waits; of this library's own the last only."""
+        lines = list(_awaits(task.get_coro()))
+        told = [line for line, ours in lines if not ours] or [line for line, _ in lines[-1:]]
+        return f"{task.get_name()}: {' > '.join(told) or 'not begun'}"
 
 
-def _awaits(awaitable: Any) -> Iterator[str]:
-    """The lines where a coroutine waits, from its own down to the innermost."""
+def _awaits(awaitable: Any) -> Iterator[tuple[str, bool]]:
+    """The lines where a coroutine waits, from its own down to the innermost, and whether they are ours."""
     while awaitable is not None:
         kind = next((each for each in ("cr", "ag", "gi") if hasattr(awaitable, f"{each}_frame")), None)
         frame = kind and getattr(awaitable, f"{kind}_frame")
         if not frame:
             return
-        yield f"{frame.f_code.co_qualname} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})"
+        file = Path(frame.f_code.co_filename)
+        yield f"{frame.f_code.co_qualname} ({file.name}:{frame.f_lineno})", _PACKAGE in file.parents
         awaitable = getattr(awaitable, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
 
 

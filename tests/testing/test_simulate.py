@@ -1,0 +1,280 @@
+"""What simulate() says of a flow: what is checked without being asked, and how it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+import warnings
+
+import pytest
+
+from asyncdataflow import DataFlow, stage
+from asyncdataflow.errors import BrokenRuleError, DeadlockError, LivelockError
+from asyncdataflow.testing import Faults, simulate
+from tests.testing.simulated_flows import COUNT, chain, mixed, numbers, slowly
+
+
+def racy():
+    """Two workers look, wait, and then write what they saw."""
+    total = {"sum": 0}
+
+    async def add(n):
+        before = total["sum"]
+        if n:
+            await asyncio.sleep(0)
+        total["sum"] = before + n
+        return total["sum"]
+
+    return DataFlow((numbers, stage(add, concurrency=2)))
+
+
+def the_sum_is_right(results):
+    assert max(results) == sum(range(COUNT))
+
+
+def test_a_race_that_a_test_never_sees_is_found():
+    async def patient(n):
+        await asyncio.sleep(0)
+        return n
+
+    def make():
+        """Safe in the one order that asyncio takes, and in no other."""
+        order = []
+
+        async def first(n):
+            await asyncio.sleep(0)
+            order.append(("first", n))
+
+        async def second(n):
+            await asyncio.sleep(0)
+            order.append(("second", n))
+            return order
+
+        return DataFlow((numbers, patient, (first, second)))
+
+    def alternating(results):
+        assert [name for name, _ in results[-1]] == ["first", "second"] * COUNT
+
+    results = asyncio.run(make().run())
+    alternating(results)
+    report = simulate(make, check=alternating, seeds=50)
+    assert not report.passed
+
+
+def test_the_report_names_the_line_that_reruns_the_seed_and_tells_the_steps():
+    report = simulate(racy, check=the_sum_is_right, seeds=50)
+    first = report.failures[0]
+    assert first.rerun == f"simulate(racy, check=the_sum_is_right, seeds=[{first.where.split()[1]}])"
+    assert f"{first.where} failed; run it again with {first.rerun}" in str(report)
+    again = eval(first.rerun)
+    assert str(again.failures[0]) == str(first)
+    assert any("add begins 3" in line for line in first.trace)
+    assert any("of 128" in line for line in first.trace)
+    with pytest.raises(BrokenRuleError, match="run it again with") as raised:
+        report.raise_for_failures()
+    assert isinstance(raised.value.__cause__, AssertionError)
+    assert isinstance(raised.value, AssertionError)
+
+
+def test_faults_are_part_of_that_line():
+    report = simulate(racy, check=the_sum_is_right, seeds=[3], faults=Faults(slow=0.5))
+    assert report.failures[0].rerun == (
+        "simulate(racy, check=the_sum_is_right, seeds=[3], faults=Faults(slow=0.5))"
+    )
+
+
+def test_the_same_call_gives_the_same_report():
+    assert simulate(mixed, seeds=10, faults=Faults.every()) == simulate(
+        mixed, seeds=10, faults=Faults.every()
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "passed"), [(None, True), (True, True), (0, True), (False, False)], ids=repr
+)
+def test_a_claim_may_return_false(verdict, passed):
+    assert simulate(chain, check=lambda _: verdict, seeds=2).passed is passed
+
+
+def test_a_claim_sees_what_run_gives():
+    seen = []
+    simulate(lambda: DataFlow((lambda: 3, {"a": slowly, "b": slowly})), check=seen.append, seeds=1)
+    assert seen == [{"a": 3, "b": 3}]
+
+
+def test_parameters_are_passed_on():
+    async def up_to(limit):
+        for n in range(limit):
+            yield n
+
+    seen = []
+    simulate(lambda: DataFlow((up_to, slowly)), {"limit": 2}, check=seen.append, seeds=1).raise_for_failures()
+    assert seen == [[0, 1]]
+
+
+def test_an_error_of_the_flow_itself_is_a_failure():
+    async def fails(n):
+        raise LookupError(n)
+
+    report = simulate(lambda: DataFlow((numbers, fails)), seeds=3)
+    assert [type(each.error) for each in report.failures] == [LookupError] * 3
+    assert "in stage fails (definition[1])" in str(report)
+
+
+def test_it_stops_when_there_is_nothing_more_to_learn():
+    async def fails(n):
+        raise LookupError(n)
+
+    assert simulate(lambda: DataFlow((numbers, fails)), seeds=500).runs == 10
+
+
+@pytest.mark.leaks("tasks", reason="tasks that never end are the point")
+class TestWhatIsChecked:
+    def test_nothing_can_ever_run(self):
+        async def stuck(n):
+            await asyncio.Event().wait()
+
+        report = simulate(lambda: DataFlow((numbers, stuck)), seeds=1)
+        (failure,) = report.failures
+        assert isinstance(failure.error, DeadlockError)
+        assert "stuck (test_simulate.py:" in str(failure.error)
+        assert not any("CancelledError" in line for line in failure.trace)
+
+    def test_it_comes_to_no_end(self):
+        async def circles(n):
+            while True:
+                await asyncio.sleep(1)
+
+        (failure,) = simulate(lambda: DataFlow((numbers, circles)), seeds=1, most_turns=2000).failures
+        assert isinstance(failure.error, LivelockError)
+        assert "most_turns=" in str(failure.error)
+
+    def test_a_task_is_left(self):
+        async def leaves(n):
+            self.task = asyncio.create_task(asyncio.sleep(10))
+
+        (failure,) = simulate(lambda: DataFlow((numbers, leaves)), seeds=1).failures
+        assert isinstance(failure.error, BrokenRuleError)
+        assert "a task is left" in str(failure.error)
+
+
+@pytest.mark.leaks("generators", reason="a generator that nobody closes is the point")
+def test_a_generator_that_is_left_is_found():
+    kept = []
+
+    async def endless():
+        while True:
+            yield 1
+
+    async def leaves(n):
+        kept.append(endless())
+        await anext(kept[-1])
+
+    (failure,) = simulate(lambda: DataFlow((numbers, leaves)), seeds=1).failures
+    assert "endless" in str(failure.error)
+    kept.clear()
+    gc.collect()
+
+
+def test_a_run_that_is_dropped_is_found():
+    async def drops(n):
+        inner = chain().stream()
+        await anext(inner)
+
+    (failure,) = simulate(lambda: DataFlow((numbers, drops)), seeds=1).failures
+    assert "was dropped while it worked" in str(failure.error)
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_a_coroutine_that_is_never_awaited_is_found():
+    async def forgets(n):
+        slowly(n)
+
+    (failure,) = simulate(lambda: DataFlow((numbers, forgets)), seeds=1).failures
+    assert "never awaited" in str(failure.error)
+
+
+def test_an_exception_that_nobody_retrieves_is_found():
+    async def fails():
+        raise LookupError
+
+    async def forgets(n):
+        task = asyncio.create_task(fails())
+        await asyncio.wait([task])
+
+    (failure,) = simulate(lambda: DataFlow((numbers, forgets)), seeds=1).failures
+    assert "never retrieved" in str(failure.error)
+
+
+def test_other_warnings_still_come_out():
+    async def warns(n):
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+
+    with pytest.warns(DeprecationWarning, match="old"):
+        simulate(lambda: DataFlow((numbers, warns)), seeds=1)
+
+
+def test_what_the_library_logs_meanwhile_is_in_the_trace_only(caplog):
+    async def fails(n):
+        raise LookupError(n)
+
+    async def fails_to_clean_up():
+        try:
+            yield 1
+            await asyncio.sleep(10)
+        finally:
+            raise OSError("not closed")
+
+    with caplog.at_level(logging.DEBUG):
+        report = simulate(lambda: DataFlow((fails_to_clean_up, fails)), seeds=1)
+    assert not [each for each in caplog.records if each.name == "asyncdataflow"]
+    assert any("logged: " in line for line in report.failures[0].trace)
+
+
+def test_draws_of_the_flow_come_from_the_seed_and_leave_others_alone():
+    async def draws(n):
+        return random.random()
+
+    seen = []
+    random.seed(1)
+    state = random.getstate()
+    for _ in range(2):
+        simulate(lambda: DataFlow((numbers, draws)), check=seen.append, seeds=[1, 2])
+    assert random.getstate() == state
+    assert seen[0] == seen[2] != seen[1] == seen[3]
+
+
+def test_what_the_seed_does_not_govern_is_said():
+    runs = []
+
+    def make():
+        runs.append(1)
+        return chain()
+
+    def holds_from_the_second_time(results):
+        assert len(runs) > 1
+
+    report = simulate(make, check=holds_from_the_second_time, seeds=1)
+    assert "not governed by the seed" in str(report)
+
+
+def test_nested_flows_are_simulated_too():
+    async def runs_another(n):
+        results = await mixed().run()
+        return len(results)
+
+    report = simulate(lambda: DataFlow((numbers, stage(runs_another, concurrency=3))), seeds=3)
+    assert report.raise_for_failures().runs == 3
+
+
+@pytest.mark.parametrize("make", [chain(), 3, lambda: 3], ids=["a flow", "no function", "returns no flow"])
+def test_what_builds_no_flow_is_refused(make):
+    with pytest.raises(TypeError, match=r"simulate\(lambda: DataFlow|not a DataFlow"):
+        simulate(make)
+
+
+async def test_on_a_running_loop_it_is_refused():
+    with pytest.raises(RuntimeError, match="call it from a plain function"):
+        simulate(chain)
