@@ -2,10 +2,11 @@
 
 A map of the floors; imports go down only::
 
+    testing/  compat/     simulation and conformance kits; another front door
     dataflow  iterate     DataFlow: the ways to run; a run for synchronous code
     _runtime/             a graph becomes channels and workers
     notation … operators/ definition to graph, pure: notation, signature, validate, draw
-    stage  graph          frozen data
+    stage  graph  engine  frozen data, and what an engine has to give
     abc                   what connectors implement
     message policy stats  frozen values
     errors naming         what goes wrong, and how things are called
