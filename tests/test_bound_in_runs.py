@@ -33,7 +33,7 @@ from asyncdataflow import (
 )
 from asyncdataflow.bound import bound
 from asyncdataflow.testing.seeded_loop import quiet, run_seeded
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 DEADLINE = 30.0
 ROUNDS = 60

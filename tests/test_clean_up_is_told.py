@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asyncdataflow import Buffer, DataFlow, Source, stage, take, through, until, zip_
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 
 async def double(item):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import Buffer, DataFlow, Rate, dead_letter, stage
 from asyncdataflow.errors import BufferFullError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 
 def source_of(items, seconds=0.0):

@@ -19,7 +19,7 @@ from asyncdataflow import (
     stage,
     take,
 )
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.failing_flows import SORTS, OwnError, endless, numbers, raiser, same, same_in_thread
 
 SECRET = "canary-7f3a"

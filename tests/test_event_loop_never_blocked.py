@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from asyncdataflow import DataFlow, batch, filter_, flatten, scan, split, stage, take
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 DEADLINE = 20.0
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import DataFlow, DeadLetter, Retry, Sink, dead_letter, stage
 from asyncdataflow.errors import DefinitionError, ShutdownTimeoutError, StageTimeoutError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 tapes = st.lists(st.integers(0, 5), max_size=12)
 """For each item, how many of its first tries fail."""

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from asyncdataflow import Buffer, DataFlow, combine_latest, stage
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 
 async def letters():

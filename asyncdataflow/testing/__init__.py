@@ -20,8 +20,9 @@ from .run_flow import run_flow as run_flow
 from .simulate import simulate as simulate
 from .simulated_loop import SimulatedLoop as SimulatedLoop
 from .sweep import sweep as sweep
+from .virtual_clock import VirtualClock as VirtualClock
+from .virtual_clock import run_virtual as run_virtual
 from .virtual_loop import VirtualLoop as VirtualLoop
-from .virtual_loop import run_virtual as run_virtual
 
 __all__ = (
     "CollectSink",
@@ -30,6 +31,7 @@ __all__ = (
     "FeedSource",
     "Report",
     "SimulatedLoop",
+    "VirtualClock",
     "VirtualLoop",
     "check_channel",
     "check_engine",

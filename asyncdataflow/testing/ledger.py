@@ -116,7 +116,7 @@ class Ledger:
 
 
 def _channels(execution: Execution) -> list[ObservedChannel]:
-    channels = {inlet.channel for work in execution.works for inlet in work.inlets} | {execution.output}
+    channels = [inlet.channel for work in execution.works for inlet in work.inlets] + [execution.output]
     return [each for each in channels if isinstance(each, ObservedChannel)]
 
 

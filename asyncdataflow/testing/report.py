@@ -39,14 +39,17 @@ class Failure:
         """One line that reruns it, and the steps that led there."""
         lines = [f"{self.where} failed; run it again with {self.rerun}", _indented(_told(self.error))]
         lines += [f"    and then: {note}" for note in getattr(self.error, "__notes__", ())]
-        if self.note:
-            lines.append(f"    {self.note}")
+        return "\n".join([*lines, _indented(self.led_there())])
+
+    def led_there(self) -> str:
+        """The steps that led there; the last ones, where they are many."""
+        lines = [self.note] if self.note else []
         if self.trace:
             left_out = len(self.trace) - _LINES
-            lines.append("    what led there:")
+            lines.append("what led there:")
             if left_out > 0:
-                lines.append(f"      … {left_out} lines before")
-            lines += [f"      {each}" for each in self.trace[-_LINES:]]
+                lines.append(f"  … {left_out} lines before")
+            lines += [f"  {each}" for each in self.trace[-_LINES:]]
         return "\n".join(lines)
 
 

@@ -12,8 +12,11 @@ likes. Only ``call_soon`` is overridden, through which every step of a task goes
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextvars
+import itertools
 import random
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -23,6 +26,9 @@ __all__ = ("SeededLoop", "SeededRealLoop", "quiet", "run_seeded")
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+_Step = tuple[int, int, contextvars.Context, Callable[..., Any], tuple[Any, ...]]
+"""Whose it is, by number; how many were offered before; and what to call."""
 
 
 class _Drawing(asyncio.SelectorEventLoop):
@@ -41,7 +47,10 @@ class _Drawing(asyncio.SelectorEventLoop):
         self.draw = random.Random(seed)  # noqa: S311 - a schedule, no secret
         self.steps = 0
         self.hooks: dict[int, Callable[[], object]] = {}
-        self._pool: list[tuple[contextvars.Context, Callable[..., Any], tuple[Any, ...]]] = []
+        self._pool: list[_Step] = []
+        self._offered = 0
+        self._counting = itertools.count()
+        self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         super().__init__(**options)
 
     def call_soon(
@@ -56,7 +65,16 @@ class _Drawing(asyncio.SelectorEventLoop):
         self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Put a step into the pool, of a task or of whatever else goes on in steps."""
-        self._pool.append((context or contextvars.copy_context(), callback, args))
+        # In the order in which their tasks and threads were made, not in that in which they became
+        # ready: a TaskGroup, say, cancels its tasks in the order of a set, which no seed governs.
+        owner = getattr(callback, "__self__", callback)
+        number = self._numbers.get(owner)
+        if number is None:
+            number = self._numbers[owner] = next(self._counting)
+        self._offered += 1
+        bisect.insort(
+            self._pool, (number, self._offered, context or contextvars.copy_context(), callback, args)
+        )
         # One runner for each step; which step it is to run is drawn when its turn comes.
         if self.get_debug():
             # The step may be offered in a simulated thread, while this one stands still.
@@ -64,9 +82,7 @@ class _Drawing(asyncio.SelectorEventLoop):
         return super().call_soon(self._step, context=contextvars.Context())
 
     def _step(self) -> None:
-        drawn = self.draw.randrange(len(self._pool))
-        self._pool[drawn], self._pool[-1] = self._pool[-1], self._pool[drawn]
-        context, callback, args = self._pool.pop()
+        _, _, context, callback, args = self._pool.pop(self.draw.randrange(len(self._pool)))
         context.run(callback, *args)
         self.steps += 1
         hook = self.hooks.pop(self.steps, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from .report import Failure, Report
 from .simulated_loop import MOST_TURNS
 from .simulation import Outcome, Simulation, Story
 
-__all__ = ("Findings", "claimed", "running", "simulate")
+__all__ = ("Findings", "NothingToRun", "claimed", "running", "simulate")
 
 _ENOUGH: Final = 10
 """Failures after which there is nothing more to learn."""
@@ -64,6 +64,7 @@ def simulate(
 
     Raises:
         TypeError: ``make`` does not build a flow; what else it raises comes out as well.
+        ValueError: There is no seed to run.
         RuntimeError: It is called on a running loop.
 
     Example:
@@ -89,7 +90,7 @@ def simulate(
     call = f"simulate({callable_name(make)}" + (f", check={callable_name(check)}" if check else "")
     told = f", faults={faults!r}" if faults != Faults() else ""
     findings = Findings(f"{call}{told})")
-    for seed in range(seeds) if isinstance(seeds, int) else seeds:
+    for seed in _each(seeds):
         rerun = f"{call}, seeds=[{seed}]{told})"
         findings.add(
             f"seed {seed}",
@@ -114,14 +115,14 @@ def running(make: Callable[[], DataFlow[Any, Any]], params: Mapping[str, Any] | 
         try:
             run = _built(make).stream(params)
         except Exception as error:
-            raise _NotBuilt from error
+            raise NothingToRun from error
         return await collected(run)
 
     return story
 
 
-class _NotBuilt(Exception):  # noqa: N818 - inside this module: no seed can change that
-    """There is nothing to run."""
+class NothingToRun(Exception):  # noqa: N818 - among those who run seeds: no seed can change that
+    """There is nothing to run; its cause says why, and is raised instead."""
 
 
 def _built(make: Callable[[], DataFlow[Any, Any]]) -> DataFlow[Any, Any]:
@@ -129,6 +130,13 @@ def _built(make: Callable[[], DataFlow[Any, Any]]) -> DataFlow[Any, Any]:
     if not isinstance(flow, DataFlow):
         raise TypeError(f"{callable_name(make)} returned {type(flow).__qualname__}, not a DataFlow")
     return flow
+
+
+def _each(seeds: int | Iterable[int]) -> Sequence[int]:
+    told = range(seeds) if isinstance(seeds, int) else tuple(seeds)
+    if not told:
+        raise ValueError(f"simulate(seeds={seeds!r}): at least one seed is needed, or nothing is tested")
+    return told
 
 
 def claimed(
@@ -182,7 +190,7 @@ class Findings:
         self.steps += outcome.steps
         self.seconds += outcome.seconds
         self.struck.update(outcome.struck)
-        if isinstance(error, _NotBuilt) and error.__cause__ is not None:
+        if isinstance(error, NothingToRun) and error.__cause__ is not None:
             raise error.__cause__
         self.ended[_ending(error, outcome, simulated)] += 1
         if error is not None:

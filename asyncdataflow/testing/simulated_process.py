@@ -95,8 +95,9 @@ class SimulatedProcess:
         """End what is left of it."""
         code = -9 if not self._gone or self._killed else 0
         self.kill()
+        # Killed before its first step, it never comes to say that it has ended.
         while not self._thread.over:
-            self._changed.wait()
+            give_way()
         return code
 
     def send_bytes(self, message: bytes, /) -> None:

@@ -108,6 +108,7 @@ class Simulation:
         """Run the code on this seed."""
         value = error = broken = None
         with (
+            _collecting_nothing(),
             sleeping_in_virtual_time(),
             _drawing_from(self.seed),
             _warnings(self.ledger.report),
@@ -149,18 +150,29 @@ class Simulation:
             try:
                 return await task, None
             except BaseException as error:  # noqa: BLE001 - to be looked at, whatever it is
+                self._check_interrupt(task)
                 return None, error
             finally:
                 self._check_leftovers(task, generators)
                 self.ledger.check_end()
 
+    def _check_interrupt(self, task: asyncio.Task[Any]) -> None:
+        """Let Ctrl-C out, which the runner hands to this task as a cancellation: no fault comes to it."""
+        me = asyncio.current_task(self.loop)
+        if me is not None and me.cancelling():
+            task.cancel()
+            raise asyncio.CancelledError
+
     def _cut(self) -> None:
-        for execution in self.ledger.executions:
-            if not execution.ended.done():
-                if self.way == "drains":
-                    execution.drain(_LONG)
-                else:
-                    execution.stop()
+        living = [each for each in self.ledger.executions if not each.ended.done()]
+        if not living:
+            # None has begun yet; a service that nobody drains would never end.
+            self.loop.hooks[self.loop.steps + 1] = self._cut
+        for execution in living:
+            if self.way == "drains":
+                execution.drain(_LONG)
+            else:
+                execution.stop()
 
     def _check_leftovers(self, own: asyncio.Task[Any], generators: weakref.WeakSet[Any]) -> None:
         mine = {own, asyncio.current_task(self.loop)}
@@ -239,6 +251,18 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _alike(error: BaseException, fault: BaseException) -> bool:
     """The same, or its copy out of a process."""
     return error is fault or (type(error) is type(fault) and error.args == fault.args != ())
+
+
+@contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """When garbage is collected no seed governs, and finalizers may wake whoever waits."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

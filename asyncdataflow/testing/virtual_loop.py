@@ -1,9 +1,9 @@
 """An event loop whose time is virtual: it never waits, it jumps to the next timer.
 
-``run_virtual(coroutine)`` runs seconds, hours or years of sleeping in no time, and
-always in the same order. The idea is that of trio's ``MockClock(autojump)`` and of
-aiostream's ``TimeTrackingTestLoop``; here the seam is the selector, which is where a
-loop waits, so that nothing private of asyncio is touched.
+Seconds, hours or years of sleeping pass in no time, and always in the same order. The
+idea is that of trio's ``MockClock(autojump)`` and of aiostream's ``TimeTrackingTestLoop``;
+here the seam is the selector, which is where a loop waits, so that nothing private of
+asyncio is touched.
 
 Where no timer is left and nothing is ready, nothing can ever run again: that raises
 ``DeadlockError``, which names the tasks and the lines where they wait, instead of
@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ..errors import DeadlockError, LivelockError
 
-__all__ = ("VirtualLoop", "run_virtual")
-
-T = TypeVar("T")
+__all__ = ("VirtualLoop",)
 
 _PACKAGE: Final = Path(__file__).parent.parent
 
@@ -118,28 +116,3 @@ def _awaits(awaitable: Any) -> Iterator[tuple[str, bool]]:
         file = Path(frame.f_code.co_filename)
         yield f"{frame.f_code.co_qualname} ({file.name}:{frame.f_lineno})", _PACKAGE in file.parents
         awaitable = getattr(awaitable, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
-
-
-def run_virtual(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a virtual loop of its own, from a plain test function.
-
-    Args:
-        main: What to run.
-
-    Returns:
-        What it returns.
-
-    Raises:
-        DeadlockError: Nothing could ever run again.
-
-    Example:
-        >>> import asyncio
-        >>> from asyncdataflow.testing import run_virtual
-        >>> async def a_year_later():
-        ...     await asyncio.sleep(365 * 24 * 3600)
-        ...     return asyncio.get_running_loop().time()
-        >>> run_virtual(a_year_later())
-        31536000.0
-    """
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import DataFlow, zip_
 from asyncdataflow.errors import UnevenZipError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.differential import models
 from tests.differential.cases import CASES, SEEDS, SEVERAL, TIED, Plan, labelled
 from tests.differential.timelines import PACES, Timeline

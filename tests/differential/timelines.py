@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from hypothesis import strategies as st
 
 from asyncdataflow.testing.seeded_loop import run_seeded
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 T = TypeVar("T")
 

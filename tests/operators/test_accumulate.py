@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import DataFlow, batch, scan, stage
 from asyncdataflow.errors import DefinitionError, SignatureError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 gaps = st.lists(st.integers(0, 6), max_size=20)
 """Seconds before each item."""

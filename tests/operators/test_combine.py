@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import DataFlow, combine_latest, concat, merge, stage, zip_
 from asyncdataflow.errors import DefinitionError, SignatureError, UnevenZipError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 branches = st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=2, max_size=4)
 """For each branch, the seconds before each of its items."""

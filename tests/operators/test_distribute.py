@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from asyncdataflow import DataFlow, balance, dead_letter, merge, partition, route, split, stage, take
 from asyncdataflow.errors import DefinitionError, ResultError, UnknownBranchError
 from asyncdataflow.operators.distribute import stable_hash
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.source import ROOT
 
 delays = st.lists(st.integers(0, 4), max_size=20)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import DataFlow, filter_, flatten, stage, take, until
 from asyncdataflow.errors import DefinitionError, ResultError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 numbers = st.lists(st.integers(-3, 3), max_size=20)
 

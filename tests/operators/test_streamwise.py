@@ -9,7 +9,7 @@ import pytest
 
 from asyncdataflow import DataFlow, merge, stage, through
 from asyncdataflow.errors import DefinitionError, ResultError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 
 def source_of(items, closed=None):

@@ -11,7 +11,7 @@ from asyncdataflow._runtime.channel import Channel
 from asyncdataflow.errors import BufferFullError, ChannelClosed, EndOfChannel, WouldBlock
 from asyncdataflow.policy import Buffer, Overflow
 from asyncdataflow.testing.seeded_loop import quiet
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 
 def opened(items=2, *, overflow=Overflow.BLOCK, held=False, **bounds):

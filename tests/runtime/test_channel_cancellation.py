@@ -19,7 +19,7 @@ from asyncdataflow.errors import ChannelClosed, EndOfChannel, WouldBlock
 from asyncdataflow.operators.protocol import ANY
 from asyncdataflow.policy import Buffer
 from asyncdataflow.testing.seeded_loop import quiet, run_seeded
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 SEEDS = range(8)
 ITEMS = 3

@@ -8,7 +8,7 @@ import pytest
 
 from asyncdataflow._runtime.clock import Limiter, Turn
 from asyncdataflow.policy import Rate
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 
 class Hands:

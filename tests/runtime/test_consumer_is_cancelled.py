@@ -9,7 +9,7 @@ import itertools
 import pytest
 
 from asyncdataflow import DataFlow
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 STEPS = range(60)
 

@@ -10,7 +10,7 @@ import pytest
 
 from asyncdataflow import DataFlow, batch, filter_, stage
 from asyncdataflow.errors import ShutdownTimeoutError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.ticking_flows import DEADLINE, Ticking, collected, double, now, numbers, turns
 
 

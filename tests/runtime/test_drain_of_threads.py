@@ -10,7 +10,7 @@ import pytest
 
 from asyncdataflow import DataFlow, stage, zip_
 from asyncdataflow.errors import UnevenZipError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 DEADLINE = 20.0
 """Seconds until a handshake with a thread counts as failed; never waited for in full."""

@@ -12,7 +12,7 @@ import pytest
 
 from asyncdataflow import DataFlow, dead_letter, stage, take, through
 from asyncdataflow.errors import ShutdownTimeoutError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.ticking_flows import DEADLINE, Ticking, collected, double, now, numbers, turns
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import DataFlow, dead_letter, stage
 from asyncdataflow._runtime.keyed import Keyed
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 cases = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10)), max_size=25)
 workers = st.integers(1, 5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import DataFlow, stage
 from asyncdataflow._runtime.order import Order
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 latencies = st.lists(st.integers(0, 20), max_size=30)
 workers = st.integers(2, 5)

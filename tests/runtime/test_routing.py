@@ -13,7 +13,7 @@ from asyncdataflow.errors import ChannelClosed, EndOfChannel
 from asyncdataflow.operators.protocol import ALL, ANY
 from asyncdataflow.policy import Buffer, Overflow
 from asyncdataflow.testing.seeded_loop import quiet, run_seeded
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 
 def branches(*capacities, **options):

@@ -12,7 +12,7 @@ import pytest
 
 from asyncdataflow import DataFlow, Run, stage, take
 from asyncdataflow.errors import BusyRunError
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 TURNS = 50
 """Loop turns within which a run that was told to stop has to be gone, where nothing awaits."""

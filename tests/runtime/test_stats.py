@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from asyncdataflow import DataFlow, Retry, dead_letter, filter_, stage, take
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 
 async def numbers(limit=5):

@@ -11,7 +11,7 @@ from asyncdataflow._runtime.channel import Channel
 from asyncdataflow._runtime.supervise import Counters, Supervisor, own_cancel
 from asyncdataflow.errors import StageCancelledError
 from asyncdataflow.policy import Buffer
-from asyncdataflow.testing.virtual_loop import run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
 
 SECRET = "a secret"
 

@@ -76,3 +76,28 @@ def test_an_error_ends_the_loop():
 
     with pytest.raises(LookupError, match="found"):
         run_seeded(0, main())
+
+
+def test_which_became_ready_first_makes_no_difference():
+    """A TaskGroup cancels its tasks in the order of a set, by their addresses."""
+
+    async def main(order):
+        seen = []
+
+        async def member(name):
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                seen.append(name)
+                raise
+
+        tasks = [asyncio.create_task(member(name)) for name in "abcd"]
+        await asyncio.sleep(1)
+        for n in order:
+            tasks[n].cancel()
+        await asyncio.wait(tasks)
+        return "".join(seen)
+
+    for seed in range(20):
+        assert len({run_seeded(seed, main(order)) for order in itertools.permutations(range(4))}) == 1
+    assert len({run_seeded(seed, main(range(4))) for seed in range(200)}) == 24

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import random
+import signal
 import warnings
 
 import pytest
@@ -278,3 +280,14 @@ def test_what_builds_no_flow_is_refused(make):
 async def test_on_a_running_loop_it_is_refused():
     with pytest.raises(RuntimeError, match="call it from a plain function"):
         simulate(chain)
+
+
+@pytest.mark.leaks("tasks", reason="Ctrl-C comes in the middle")
+def test_ctrl_c_comes_out():
+    async def interrupted(n):
+        if n == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(lambda: DataFlow((numbers, interrupted)), seeds=3)

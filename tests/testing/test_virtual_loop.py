@@ -9,7 +9,8 @@ import time
 import pytest
 
 from asyncdataflow.errors import DeadlockError
-from asyncdataflow.testing.virtual_loop import VirtualLoop, run_virtual
+from asyncdataflow.testing.virtual_clock import run_virtual
+from asyncdataflow.testing.virtual_loop import VirtualLoop
 
 A_YEAR = 365 * 24 * 3600.0
 
