@@ -108,5 +108,8 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
         >>> run_virtual(a_year_later())
         31536000.0
     """
-    with sleeping_in_virtual_time(), asyncio.Runner(loop_factory=OrderlyLoop) as runner:
-        return runner.run(main)
+    clock = VirtualClock()
+    try:
+        return clock.run(main)
+    finally:
+        clock.close()
