@@ -39,9 +39,21 @@ check: $(VENV)/.dev  ## Run every gate: lint, format, types, floors
 	$(BIN)/lint-imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+.PHONY: simulate
+simulate: $(VENV)/.test  ## Run every shape of graph under thousands of seeds, and sweep it
+	$(BIN)/python -m tests.simulation
+
+.PHONY: mutants
+mutants: $(VENV)/.test  ## Break the runtime on purpose, and see which tests notice
+	$(BIN)/python -m tests.mutants
+
 .PHONY: bench
 bench: $(VENV)/.test  ## Run the benchmarks
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each"; done
+
+.PHONY: torture
+torture: $(VENV)/.test  ## Put us and four peers to the torture table: about 35 minutes
+	$(BIN)/python benchmarks/torture_table.py --runs 10000 --peer-runs 200 --side-by-side 6
 
 .PHONY: docs
 docs: $(VENV)/.test  ## Run the code in the README, the documents and the docstrings
@@ -75,7 +87,7 @@ test-wheel: $(VENV)/.dev
 
 .PHONY: clean
 clean:  ## Remove what these targets made
-	rm -rf .venv .venv-3.* .venv-bare dist build census
+	rm -rf .venv .venv-3.* .venv-bare benchmarks/.environments dist build census
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
