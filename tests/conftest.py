@@ -13,6 +13,9 @@ from hypothesis import settings
 
 from tests.leak_check import allowed_parts, watch
 
+# For the tests of our own plugin.
+pytest_plugins = ["pytester"]
+
 # How long an example takes is no assertion here. In CI the examples are always the same: a
 # failure belongs to the change that made it, and a new find to whoever looks for it.
 settings.register_profile("suite", deadline=None, print_blob=True, derandomize="CI" in os.environ)

@@ -40,7 +40,8 @@ def test_a_block_of_a_document_runs(block, tmp_path, monkeypatch):
     # A module that can be found again: `@stage` pickles by name, resources are looked up there.
     module = types.ModuleType("shown_in_a_document")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(block.compiled(), vars(module))
+    for each in block.story():
+        exec(each.compiled(), vars(module))
 
 
 def examples_of(path):
@@ -98,6 +99,12 @@ not python
    if third:
        fourth = 4
    ```
+
+<!-- goes on -->
+
+```python
+fifth = third + 2
+```
 """
 
 
@@ -109,7 +116,16 @@ def test_blocks_are_found_with_their_lines_and_reasons(tmp_path):
         (3, "first = 1", None),
         (9, "second = 2", "needs a broker"),
         (19, "third = 3\nif third:\n    fourth = 4", None),
+        (27, "fifth = third + 2", None),
     ]
+
+
+def test_a_block_that_goes_on_is_run_behind_the_one_before(tmp_path):
+    path = tmp_path / "document.md"
+    path.write_text(DOCUMENT)
+    *_, third, fifth = code_blocks(path)
+    assert third.story() == [third]
+    assert fifth.story() == [third, fifth]
 
 
 def test_an_error_is_told_on_its_line_of_the_document(tmp_path):
