@@ -279,7 +279,7 @@ class Execution:
         """Retire those of whose results nobody wants any more."""
         for work in works:
             channels = work.outlet.channels
-            if not work.retired and channels and all(each.abandoned for each in channels):
+            if work.alive and not work.retired and channels and all(each.abandoned for each in channels):
                 work.retired = True
                 self._cancel([task for task, of in self._tasks.items() if of is work])
                 self._call_later(self._grace, self._end_with_retired)

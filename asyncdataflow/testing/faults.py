@@ -33,6 +33,7 @@ class Faults:
         stops: Of the runs: ``stop()`` is called at some step.
         leaves: Of the runs: the consumer is cancelled at some step.
         delay: Virtual seconds, the most that anything is slow or late.
+        only: Names of the stages that meet them, as in the flow's graph; by default all do.
         error: Makes what is raised, out of words that say where; for stages that retry on
             errors of some kind only: ``Faults(raises=0.1, error=ConnectionError)``.
 
@@ -58,20 +59,25 @@ class Faults:
     stops: float = 0.0
     leaves: float = 0.0
     delay: float = 1.0
+    only: tuple[str, ...] = ()
     error: Callable[[str], Exception] = InjectedFault
 
     def __post_init__(self) -> None:
         """Refuse what is no share."""
         for each in fields(self):
             value = getattr(self, each.name)
-            if each.name not in ("delay", "error") and not 0 <= value <= 1:
+            if each.name not in ("delay", "only", "error") and not 0 <= value <= 1:
                 raise ValueError(f"Faults({each.name}={value!r}): a share between 0 and 1 is needed")
+        if isinstance(self.only, str):
+            raise ValueError(f"Faults(only={self.only!r}): a tuple of names is needed: only=({self.only!r},)")
         if not self.delay > 0:
             raise ValueError(f"Faults(delay={self.delay!r}): more than 0 virtual seconds are needed")
 
     @classmethod
     def every(cls, share: float = 0.02) -> Faults:
-        """A little of everything that a stage, a sink or a process can meet, but nothing that a source can.
+        """A little of everything that any stage, a sink or a process can meet.
+
+        What changes what a source gives, and what cuts runs short, has to be asked for.
 
         Args:
             share: Of each of them.

@@ -15,12 +15,12 @@ from .simulated_threads import SimulatedThread
 
 __all__ = ("Injector", "UnreliableItems")
 
-_SIMPLE_WAITS: Final = ("asyncio.tasks", "asyncio.timeouts")
-"""Modules of asyncio whose awaits may raise anything.
+_SLEEPS: Final = ("sleep", "__sleep0")
+"""Functions of asyncio whose awaits may raise anything.
 
-Its locks, queues and the like may be cancelled, but no error comes out of their awaits, and
-they are not made for one: it would leave them broken as nothing real does. The same goes for
-a run inside a stage.
+Its locks, queues, ``wait_for`` and the like may be cancelled, but no error comes out of their
+own awaits, and they are not made for one: it would leave them broken as nothing real does. The
+same goes for a run inside a stage.
 """
 
 _AGAIN: Final = 3
@@ -52,6 +52,10 @@ class Injector:
         self._active = faults != Faults() or raise_from is not None
         self.struck: Counter[str] = Counter()
         self.raised: list[BaseException] = []
+
+    def meets(self, stage: Stage[Any, Any]) -> bool:
+        """Whether faults come to this stage."""
+        return not self._faults.only or stage.title in self._faults.only
 
     def strikes(self, kind: str, where: str) -> bool:
         """Whether a fault of this kind comes here."""
@@ -86,7 +90,7 @@ class Injector:
 
     def prepared(self, stage: Stage[Any, Any], function: Any) -> Any:
         """A stage's function with faults around it."""
-        if function is None or stage.call is None or not self._active:
+        if function is None or stage.call is None or not self._active or not self.meets(stage):
             return function
         kind = stage.call.kind
         if kind in ("coroutine", "sink"):
@@ -211,15 +215,15 @@ class _Interposed:
 
 def _may_raise(awaited: Any) -> bool:
     """Whether what is waited for in there is of a kind from which errors come."""
-    module = ""
+    module = name = ""
     while awaited is not None and type(awaited).__name__ != "FutureIter":
         kind = next((each for each in ("cr", "ag", "gi") if hasattr(awaited, f"{each}_frame")), None)
         frame = kind and getattr(awaited, f"{kind}_frame")
         if not frame:
             return False
-        module = frame.f_globals.get("__name__", "")
+        module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         awaited = getattr(awaited, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
-    return module in _SIMPLE_WAITS or module.partition(".")[0] not in ("asyncio", "asyncdataflow")
+    return name in _SLEEPS or module.partition(".")[0] not in ("asyncio", "asyncdataflow")
 
 
 class UnreliableItems(AsyncIterator[Any]):

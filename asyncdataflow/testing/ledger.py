@@ -9,6 +9,8 @@ says what the letters mean.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from .._runtime.channel import Channel
@@ -38,19 +40,28 @@ class Ledger:
 
     Attributes:
         executions: The runs, as they began.
+        outer: Those that did not begin inside a stage of another.
         broken: The rules that were broken, in words.
     """
 
     def __init__(self, trace: Trace, injector: Injector) -> None:
         self.executions: list[Execution] = []
+        self.outer: list[Execution] = []
         self.broken: list[str] = []
         self._trace = trace
         self._injector = injector
 
     def begun(self, execution: Execution) -> None:
         """A run has begun."""
+        task = asyncio.current_task()
+        if not any(task in each.tasks for each in self._works()):
+            self.outer.append(execution)
         self.executions.append(execution)
         self._trace.note(f"a run of {execution.name} begins")
+
+    def _works(self) -> Iterator[ObservedWork]:
+        works = (work for execution in self.executions for work in execution.works)
+        return (work for work in works if isinstance(work, ObservedWork))
 
     def channel(self, *args: Any, **options: Any) -> Channel[Any]:
         """A channel of a run."""
@@ -101,7 +112,7 @@ class Ledger:
                 continue
             sent = sum(_sent(works[each.source], each) for each in edges)
             channel = work.inlets[0].channel
-            if isinstance(channel, ObservedChannel) and not channel.abandoned and channel.accepted != sent:
+            if isinstance(channel, ObservedChannel) and not channel.cut_off and channel.accepted != sent:
                 self.report(
                     "B15", f"the edge into {name} got {channel.accepted} of the {sent} items sent there"
                 )

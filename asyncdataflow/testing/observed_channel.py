@@ -46,11 +46,17 @@ class ObservedChannel(Channel[Any]):
         self._wrapped = tagged or held
         self._lying: deque[Any] = deque()
         self._accepted = self._appended = self._passed_over = 0
+        self._cut_off = False
 
     @property
     def accepted(self) -> int:
         """Items of which their sender was told that they are sent."""
         return self._accepted
+
+    @property
+    def cut_off(self) -> bool:
+        """Its receivers left before its end, so that what was sent need not have come out."""
+        return self._cut_off
 
     def put(self, item: Any) -> bool:
         """As in ``Channel``."""
@@ -83,8 +89,13 @@ class ObservedChannel(Channel[Any]):
 
     def receiver_closed(self) -> None:
         """As in ``Channel``."""
+        # Those of an edge that has come to its end close it too.
+        ended = self.ended()
         super().receiver_closed()
-        if self.abandoned and self._lying:
+        if not self.abandoned or ended:
+            return
+        self._cut_off = True
+        if self._lying:
             self._trace.note(f"{len(self._lying)} items in the edge into {self.name} are let go")
             self._lying.clear()
 
@@ -101,7 +112,7 @@ class ObservedChannel(Channel[Any]):
 
     def check_end(self) -> None:
         """The run came to its end: everything sent was taken, or dropped and counted."""
-        if self.abandoned:
+        if self._cut_off:
             return
         dropped = self.statistics().dropped
         if self._lying:

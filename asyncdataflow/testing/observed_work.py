@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import weakref
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -28,6 +30,9 @@ class ObservedWork(Work):
         injector: Decides what goes wrong.
         pulled: Called behind each item of a source.
         parts: As of a work.
+
+    Attributes:
+        tasks: Its workers' tasks.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class ObservedWork(Work):
         self._broken = broken
         self._injector = injector
         self._pulled = pulled
+        self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._calling = 0
         self._begun = 0
         self._numbers: dict[asyncio.Task[Any] | None, int] = {}
@@ -47,6 +53,16 @@ class ObservedWork(Work):
         self._lines: defaultdict[Any, deque[Any]] = defaultdict(deque)
         self._busy: set[Any] = set()
         self._sorted = self.stage.concurrency == 1 or (self.stage.ordered and self.stage.key is None)
+
+    def loops(self) -> list[Loop]:
+        """As in ``Work``."""
+        return [functools.partial(self._observed, loop) for loop in super().loops()]
+
+    async def _observed(self, loop: Loop) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self.tasks.add(task)
+        await loop()
 
     def check_end(self) -> None:
         """The run came to its end: every item has exactly one outcome."""
@@ -97,6 +113,7 @@ class ObservedWork(Work):
         made = await super()._made(call, item)
         if self.stage.role != "source":
             self._outcomes[self._numbers[asyncio.current_task()]] = made
+            self._check_waiting()
         return made
 
     async def _once(self, call: Call, item: Any) -> Any:
@@ -141,7 +158,9 @@ class ObservedWork(Work):
         return error, sent
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
-        await super()._pull(UnreliableItems(items, self._injector, self.stage.title))
+        if self._injector.meets(self.stage):
+            items = UnreliableItems(items, self._injector, self.stage.title)
+        await super()._pull(items)
 
     @staticmethod
     def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
@@ -158,6 +177,15 @@ class ObservedWork(Work):
         self._calling += 1
         if self._calling > self.stage.concurrency:
             self._broken("B14", f"{self._calling} items at once in {self.stage.title}")
+
+    def _check_waiting(self) -> None:
+        """Each worker has one result in hand, and for each one may be parked behind an earlier one."""
+        if len(self._outcomes) > 2 * self.stage.concurrency:
+            self._broken(
+                "B13",
+                f"{len(self._outcomes)} results of {self.stage.title} wait to leave, "
+                f"of {self.stage.concurrency} workers",
+            )
 
     def _leaves(self, made: Any) -> None:
         """One result leaves; which, its identity says."""

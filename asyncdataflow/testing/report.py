@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from ..errors import BrokenRuleError
+from ..errors import BrokenRuleError, SimulationError
 from ..naming import describe_error
 
 __all__ = ("Failure", "Report")
@@ -38,8 +40,8 @@ class Failure:
     def __str__(self) -> str:
         """One line that reruns it, and the steps that led there."""
         lines = [f"{self.where} failed; run it again with {self.rerun}", _indented(_told(self.error))]
-        lines += [f"    and then: {note}" for note in getattr(self.error, "__notes__", ())]
-        return "\n".join([*lines, _indented(self.led_there())])
+        lines += [_indented(note) for note in getattr(self.error, "__notes__", ())]
+        return "\n".join([*lines, *([_indented(led)] if (led := self.led_there()) else [])])
 
     def led_there(self) -> str:
         """The steps that led there; the last ones, where they are many."""
@@ -107,7 +109,13 @@ def _told(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - a hostile __str__ must not hide that there is an error
         return describe_error(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    told = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or isinstance(error, SimulationError):
+        return told
+    # A bare `assert` says nothing, and its line all.
+    last = frames[-1]
+    return f"{told}\n  in {last.name} ({Path(last.filename).name}:{last.lineno}): {last.line}"
 
 
 def _indented(text: str) -> str:

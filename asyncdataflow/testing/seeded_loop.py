@@ -27,8 +27,8 @@ __all__ = ("SeededLoop", "SeededRealLoop", "quiet", "run_seeded")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_Step = tuple[int, int, contextvars.Context, Callable[..., Any], tuple[Any, ...]]
-"""Whose it is, by number; how many were offered before; and what to call."""
+_Step = tuple[int, int, int, contextvars.Context, Callable[..., Any], tuple[Any, ...]]
+"""Whose it is, by number; how many steps and how many callbacks came before it; and what to call."""
 
 
 class _Drawing(asyncio.SelectorEventLoop):
@@ -48,7 +48,7 @@ class _Drawing(asyncio.SelectorEventLoop):
         self.steps = 0
         self.hooks: dict[int, Callable[[], object]] = {}
         self._pool: list[_Step] = []
-        self._offered = 0
+        self._offered = self._callbacks = 0
         self._counting = itertools.count()
         self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         super().__init__(**options)
@@ -58,6 +58,7 @@ class _Drawing(asyncio.SelectorEventLoop):
     ) -> asyncio.Handle:
         """Put a task's step into the pool, and leave any other callback in its place."""
         if not isinstance(getattr(callback, "__self__", None), asyncio.Task):
+            self._callbacks += 1
             return super().call_soon(callback, *args, context=context)
         return self.offer(callback, *args, context=context)
 
@@ -72,17 +73,30 @@ class _Drawing(asyncio.SelectorEventLoop):
         if number is None:
             number = self._numbers[owner] = next(self._counting)
         self._offered += 1
-        bisect.insort(
-            self._pool, (number, self._offered, context or contextvars.copy_context(), callback, args)
-        )
+        context = context or contextvars.copy_context()
+        bisect.insort(self._pool, (number, self._offered, self._callbacks, context, callback, args))
         # One runner for each step; which step it is to run is drawn when its turn comes.
         if self.get_debug():
             # The step may be offered in a simulated thread, while this one stands still.
-            return super().call_soon_threadsafe(self._step, context=contextvars.Context())
-        return super().call_soon(self._step, context=contextvars.Context())
+            return super().call_soon_threadsafe(self._step, self._callbacks, context=contextvars.Context())
+        return super().call_soon(self._step, self._callbacks, context=contextvars.Context())
 
-    def _step(self) -> None:
-        _, _, context, callback, args = self._pool.pop(self.draw.randrange(len(self._pool)))
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """As in asyncio; counted like any callback."""
+        self._callbacks += 1
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+    def _step(self, callbacks: int) -> None:
+        """Run one that is ready.
+
+        No step overtakes a callback that was there before it, as none does in asyncio: whoever
+        added one to a task before awaiting it relies on that. So only those are drawn from
+        that had no more callbacks before them than this runner's own step had.
+        """
+        ready = [at for at, step in enumerate(self._pool) if step[2] <= callbacks]
+        *_, context, callback, args = self._pool.pop(self.draw.choice(ready))
         context.run(callback, *args)
         self.steps += 1
         hook = self.hooks.pop(self.steps, None)

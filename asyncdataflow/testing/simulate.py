@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from ..naming import callable_name
 from .faults import Faults
 from .report import Failure, Report
 from .simulated_loop import MOST_TURNS
+from .simulated_threads import StuckThreadError
 from .simulation import Outcome, Simulation, Story
+from .trace import shown
 
-__all__ = ("Findings", "NothingToRun", "claimed", "running", "simulate")
+__all__ = ("Findings", "NothingToRun", "called_with", "claimed", "running", "simulate")
 
 _ENOUGH: Final = 10
 """Failures after which there is nothing more to learn."""
@@ -63,7 +66,8 @@ def simulate(
         the failing seed again, with the steps that led there.
 
     Raises:
-        TypeError: ``make`` does not build a flow; what else it raises comes out as well.
+        TypeError: ``make`` does not build a flow, or ``check`` is an ``async def``; what else
+            ``make`` raises comes out as well.
         ValueError: There is no seed to run.
         RuntimeError: It is called on a running loop.
 
@@ -87,8 +91,9 @@ def simulate(
     """
     faults = faults or Faults()
     story = running(make, params)
-    call = f"simulate({callable_name(make)}" + (f", check={callable_name(check)}" if check else "")
+    call = f"simulate({called_with(make, params, check)}"
     told = f", faults={faults!r}" if faults != Faults() else ""
+    told += f", most_turns={most_turns}" if most_turns != MOST_TURNS else ""
     findings = Findings(f"{call}{told})")
     for seed in _each(seeds):
         rerun = f"{call}, seeds=[{seed}]{told})"
@@ -104,6 +109,22 @@ def simulate(
     return findings.report()
 
 
+def called_with(
+    make: Callable[[], DataFlow[Any, Any]],
+    params: Mapping[str, Any] | None,
+    check: Callable[[Any], object] | None,
+) -> str:
+    """The arguments of a simulation, as code.
+
+    Raises:
+        TypeError: The check is an ``async def``, which would hold whatever comes.
+    """
+    if inspect.iscoroutinefunction(check):
+        raise TypeError(f"check={callable_name(check)}: a plain function is needed, not an async def")
+    given = f", {dict(params)!r}" if params else ""
+    return callable_name(make) + given + (f", check={callable_name(check)}" if check else "")
+
+
 def running(make: Callable[[], DataFlow[Any, Any]], params: Mapping[str, Any] | None) -> Story:
     """A story in which a flow is built and run to its end."""
     if not callable(make) or isinstance(make, DataFlow):
@@ -111,12 +132,20 @@ def running(make: Callable[[], DataFlow[Any, Any]], params: Mapping[str, Any] | 
             "a function is needed that builds the flow anew for each seed: simulate(lambda: DataFlow(…))"
         )
 
-    async def story(_: Simulation) -> Any:
+    async def story(simulation: Simulation) -> Any:
         try:
             run = _built(make).stream(params)
         except Exception as error:
             raise NothingToRun from error
-        return await collected(run)
+        heard = False
+        try:
+            return await collected(run)
+        except asyncio.CancelledError:
+            heard = True
+            raise
+        finally:
+            if simulation.left and not heard:
+                simulation.ledger.report("C24", "the consumer was cancelled, and never heard of it")
 
     return story
 
@@ -148,8 +177,13 @@ def claimed(
     try:
         verdict = check(outcome.value)
     except Exception as error:  # noqa: BLE001 - the claim's own verdict
-        return error
-    return AssertionError(f"{callable_name(check)} returned False") if verdict is False else None
+        told = error
+    else:
+        if verdict is not False:
+            return None
+        told = AssertionError(f"{callable_name(check)} returned False")
+    told.add_note(f"the results were {shown(outcome.value)}")
+    return told
 
 
 @dataclass
@@ -171,7 +205,8 @@ class Findings:
     @property
     def enough(self) -> bool:
         """There is nothing more to learn."""
-        return len(self.failures) >= _ENOUGH
+        stuck = any(isinstance(each.error, StuckThreadError) for each in self.failures)
+        return stuck or len(self.failures) >= _ENOUGH
 
     def add(
         self,
@@ -194,14 +229,16 @@ class Findings:
             raise error.__cause__
         self.ended[_ending(error, outcome, simulated)] += 1
         if error is not None:
-            lines, note = ((), "") if self.failures else _story_of(simulation, story, check)
+            known = self.failures or isinstance(error, StuckThreadError)
+            lines, note = ((), "") if known else _story_of(simulation, story, check)
             self.failures.append(Failure(where, error, rerun, lines, note))
         return outcome
 
     def report(self) -> Report:
         """All of it."""
+        call = f"{self.call}, given up" if self.enough else self.call
         return Report(
-            self.call, self.runs, tuple(self.failures), self.ended, self.struck, self.steps, self.seconds
+            call, self.runs, tuple(self.failures), self.ended, self.struck, self.steps, self.seconds
         )
 
 

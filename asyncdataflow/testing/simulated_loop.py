@@ -17,6 +17,7 @@ from .._runtime.spawned import Spawned
 from .._runtime.workshop import Credits, Workshop
 from ..stage import Stage
 from .seeded_loop import SeededLoop
+from .simulated_executor import SimulatedExecutor
 from .simulated_process import SimulatedProcess
 from .simulated_threads import SimulatedCredits, SimulatedInbox, SimulatedOutbox, SimulatedThread
 
@@ -25,6 +26,9 @@ __all__ = ("MOST_TURNS", "SimulatedLoop", "SimulatedWorkshop", "sleeping_in_virt
 
 MOST_TURNS: Final = 200_000
 """Turns of the loop after which a run is taken to go in circles; a small flow takes some hundred."""
+
+_DEFAULT_WORKERS: Final = 32
+"""Threads of asyncio's own executor where there are many processors."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -47,6 +51,7 @@ class SimulatedLoop(SeededLoop):
     def __init__(self, seed: int, *, most_turns: int | None = MOST_TURNS) -> None:
         super().__init__(seed, most_turns=most_turns)
         self._threads: list[SimulatedThread] = []
+        self._executors: dict[Executor | None, SimulatedExecutor] = {}
         self.dataflow_parts = Parts(SimulatedWorkshop(self))
 
     def thread(self, main: Callable[[], None], name: str) -> SimulatedThread:
@@ -63,23 +68,17 @@ class SimulatedLoop(SeededLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Call a function in a simulated thread, whichever executor is meant."""
-        future: asyncio.Future[T] = self.create_future()
+        """Call a function in a simulated thread of an executor, which has as many as the real one."""
+        pool = self._executors.get(executor)
+        if pool is None:
+            most = getattr(executor, "_max_workers", _DEFAULT_WORKERS)
+            pool = self._executors[executor] = SimulatedExecutor(self, self.thread, most)
+        return pool.submit(functools.partial(func, *args))
 
-        def answer(setter: Callable[[Any], None], value: Any) -> None:
-            if not future.done():
-                setter(value)
-
-        def work() -> None:
-            try:
-                result = func(*args)
-            except BaseException as error:  # noqa: BLE001 - carried to whoever awaits it
-                self.call_soon_threadsafe(answer, future.set_exception, error)
-            else:
-                self.call_soon_threadsafe(answer, future.set_result, result)
-
-        self.thread(work, f"executor: {getattr(func, '__qualname__', func)}").start()
-        return future
+    async def end_executors(self) -> None:
+        """Let what is being called come to its end, as ``asyncio.run`` does, and end the threads."""
+        for pool in self._executors.values():
+            await pool.end()
 
     def waiting(self) -> str:
         """Each task and thread, and the line where it waits."""

@@ -30,18 +30,23 @@ __all__ = (
     "SimulatedInbox",
     "SimulatedOutbox",
     "SimulatedThread",
+    "StuckThreadError",
     "Waiters",
     "give_way",
 )
 
 T = TypeVar("T")
 
-_PATIENCE: Final = 20.0
+_PATIENCE: Final = 10.0
 """Real seconds that a thread may keep the baton: it computes, or waits for what is not simulated."""
 
 
 class _Ended(BaseException):
     """Raised in a thread whose simulation is over, so that it unwinds."""
+
+
+class StuckThreadError(LivelockError):
+    """A thread keeps the baton: no seed can change that."""
 
 
 class SimulatedThread(threading.Thread):
@@ -128,9 +133,10 @@ class SimulatedThread(threading.Thread):
             return
         if not self._run_on():
             self._loop.fail(
-                LivelockError(
+                StuckThreadError(
                     f"{self.described()} has kept a simulation waiting for {_PATIENCE:g} s: it computes for "
-                    "long, or waits for what no simulation governs (a lock, a socket, another loop)"
+                    "long, or waits for what no simulation governs (a socket, another loop, or a lock that "
+                    "another thread holds over a time.sleep)"
                 )
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import random
@@ -74,6 +75,7 @@ class Simulation:
         seed: The seed.
         way: How the run shall be cut short, if it shall: a name of ``Faults``' own.
         at_step: When.
+        left: The code was cancelled, before it came to its end.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Simulation:
         self.loop.dataflow_parts = Parts(workshop, self.ledger.channel, self.ledger.work, self.ledger.begun)
         self.way = next((each for each in _WAYS if self.injector.strikes(each, "at some step")), None)
         self.at_step = self.loop.draw.randrange(1, 2 ** self.loop.draw.randrange(1, 10)) if self.way else 0
+        self.left = False
         if cancel_at is not None:
             self.way, self.at_step = "leaves", cancel_at
 
@@ -143,9 +146,11 @@ class Simulation:
 
     async def _told(self, story: Story) -> tuple[Any, BaseException | None]:
         """What came of it; raised out of the loop, an error would be formatted by it, whatever it is."""
+        self.loop.unseen = asyncio.current_task(self.loop)
         task = self.loop.create_task(story(self), name="the consumer")
         if self.way is not None:
-            self.loop.hooks[self.at_step] = task.cancel if self.way == "leaves" else self._cut
+            leave = functools.partial(self._leave, task)
+            self.loop.hooks[self.at_step] = leave if self.way == "leaves" else self._cut
         with _generators() as generators:
             try:
                 return await task, None
@@ -153,6 +158,7 @@ class Simulation:
                 self._check_interrupt(task)
                 return None, error
             finally:
+                await self.loop.end_executors()
                 self._check_leftovers(task, generators)
                 self.ledger.check_end()
 
@@ -163,8 +169,11 @@ class Simulation:
             task.cancel()
             raise asyncio.CancelledError
 
+    def _leave(self, task: asyncio.Task[Any]) -> None:
+        self.left = task.cancel()
+
     def _cut(self) -> None:
-        living = [each for each in self.ledger.executions if not each.ended.done()]
+        living = [each for each in self.ledger.outer if not each.ended.done()]
         if not living:
             # None has begun yet; a service that nobody drains would never end.
             self.loop.hooks[self.loop.steps + 1] = self._cut
@@ -236,7 +245,9 @@ class _FaultyWorkshop(SimulatedWorkshop):
 
     def dies(self, stage: Stage[Any, Any]) -> bool:
         """As drawn."""
-        return self._injector.strikes("dies", f"in a process of {stage.title}")
+        return self._injector.meets(stage) and self._injector.strikes(
+            "dies", f"in a process of {stage.title}"
+        )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

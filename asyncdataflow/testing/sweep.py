@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from ..dataflow import DataFlow
-from ..naming import callable_name
 from .report import Report
-from .simulate import Findings, running
+from .simulate import Findings, called_with, running
 from .simulation import Simulation
 
 __all__ = ("Way", "sweep")
@@ -56,8 +55,7 @@ def sweep(
         True
     """
     story = running(make, params)
-    options = f", check={callable_name(check)}" if check else ""
-    call = f"sweep({callable_name(make)}{options}"
+    call = f"sweep({called_with(make, params, check)}"
     findings = Findings(f"{call}, seed={seed})")
     counted = findings.add(
         f"seed {seed}", f"{call}, seed={seed})", functools.partial(Simulation, seed), story, check

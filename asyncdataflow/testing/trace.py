@@ -36,9 +36,11 @@ class Trace:
     def note(self, words: str, *things: object) -> None:
         """Write a line; each ``{}`` in the words is one of the things, shown."""
         if self._kept:
-            told = words.format(*(shown(each) for each in things)) if things else words
+            # Not by `format`: in the words are names of stages, which may have braces of their own.
+            pieces = words.split("{}", len(things))
+            told = "".join(f"{piece}{shown(each)}" for piece, each in zip(pieces, things, strict=False))
             step = getattr(self._loop, "steps", 0)
-            self.lines.append(f"step {step:5d}  {self._loop.time():9.3f} s  {told}")
+            self.lines.append(f"step {step:5d}  {self._loop.time():9.3f} s  {told}{pieces[-1]}")
 
     def close(self) -> None:
         """What comes now is no part of the story."""

@@ -53,6 +53,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     Args:
         most_turns: Turns of the loop after which it is taken to run in circles; ``None`` is
             without a bound.
+
+    Attributes:
+        unseen: A task that is nobody's business, and is not named among those that wait.
     """
 
     def __init__(self, *, most_turns: int | None = None) -> None:
@@ -60,6 +63,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._turns = 0
         self._most_turns = most_turns
         self._error: BaseException | None = None
+        self.unseen: asyncio.Task[Any] | None = None
         super().__init__(_JumpingSelector(self))
         # A timer is due when it is less than this away. asyncio's own nanosecond is below the
         # step between two floats after some weeks, and a timer would then never be due.
@@ -97,7 +101,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def waiting(self) -> str:
         """Each task and the line where it waits."""
-        return "\n".join(sorted(f"  {self.described(each)}" for each in asyncio.all_tasks(self)))
+        return "\n".join(
+            sorted(f"  {self.described(each)}" for each in asyncio.all_tasks(self) - {self.unseen})
+        )
 
     def described(self, task: asyncio.Task[Any]) -> str:
         """A task's name and the lines where it waits; of this library's own the last only."""

@@ -190,3 +190,15 @@ def test_an_injected_fault_says_what_it_is():
     report = simulate(lambda: DataFlow((numbers, slowly)), seeds=1, faults=Faults(raises=1.0))
     assert report.ended == {"failed by a fault": 1}
     assert issubclass(InjectedFault, RuntimeError)
+
+
+def test_they_can_be_kept_to_some_stages():
+    def make():
+        return DataFlow((numbers, stage(slowly, name="one"), stage(slowly, name="other", on_error="skip")))
+
+    faults = Faults(slow=0.3, raises=0.3, redelivers=0.3, only=("other",))
+    report = simulate(make, seeds=20, faults=faults).raise_for_failures()
+    assert report.ended == {"completed": 20}
+    assert set(report.struck) == {"slow", "raises"}
+    with pytest.raises(ValueError, match=r"only=\('other',\)"):
+        Faults(only="other")

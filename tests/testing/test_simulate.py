@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import random
 import signal
+import threading
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from asyncdataflow import DataFlow, stage
-from asyncdataflow.errors import BrokenRuleError, DeadlockError, LivelockError
+from asyncdataflow import DataFlow, merge, stage
+from asyncdataflow._runtime.worker import Work
+from asyncdataflow.errors import BrokenRuleError, DeadlockError, EndOfChannel, LivelockError
+from asyncdataflow.operators.combine import Merge
 from asyncdataflow.testing import Faults, simulate
 from tests.testing.simulated_flows import COUNT, chain, mixed, numbers, slowly
 
@@ -291,3 +297,130 @@ def test_ctrl_c_comes_out():
 
     with pytest.raises(KeyboardInterrupt):
         simulate(lambda: DataFlow((numbers, interrupted)), seeds=3)
+
+
+@pytest.mark.parametrize(
+    "lose",
+    ["lost", "doubled"],
+)
+def test_what_the_runtime_loses_or_doubles_is_found_without_a_claim(lose, monkeypatch):
+    """Of an ordinary run, that came to its end."""
+    monkeypatch.setattr(Work, "_send", MISTAKES[lose](Work._send))
+    (failure, *_) = simulate(lambda: DataFlow((numbers, slowly)), seeds=1).failures
+    assert isinstance(failure.error, BrokenRuleError)
+
+
+def drops_an_item_of_the_source(real):
+    async def send(self, item):
+        if self.stage.role == "source" and item == 5:
+            self.counters.sent += 1
+        else:
+            await real(self, item)
+
+    return send
+
+
+def sends_an_item_twice(real):
+    async def send(self, item):
+        await real(self, item)
+        if item == 5:
+            await self.outlet.send(item)
+
+    return send
+
+
+MISTAKES = {"lost": drops_an_item_of_the_source, "doubled": sends_an_item_twice}
+
+
+def test_a_merge_that_loses_an_item_is_found(monkeypatch):
+    async def run(self, inlets, emit, apply):
+        with contextlib.suppress(EndOfChannel):
+            while True:
+                item = await inlets[0].receive()
+                if item != 5:
+                    await emit(item)
+
+    monkeypatch.setattr(Merge, "run", run)
+    report = simulate(lambda: DataFlow(((numbers, numbers), merge(), slowly)), seeds=1)
+    assert isinstance(report.failures[0].error, BrokenRuleError)
+
+
+class TestNoFalseAlarm:
+    """Correct code, of which asyncio's own guarantees are relied on."""
+
+    def passes(self, *steps, faults=None, seeds=20):
+        simulate(lambda: DataFlow((numbers, *steps)), seeds=seeds, faults=faults).raise_for_failures()
+
+    def test_a_callback_of_a_task_comes_before_whoever_awaits_it(self):
+        async def waits(n):
+            live = set()
+            task = asyncio.create_task(asyncio.sleep(0.1))
+            live.add(task)
+            task.add_done_callback(live.discard)
+            await task
+            assert not live
+
+        self.passes(stage(waits, concurrency=3))
+
+    @pytest.mark.parametrize(
+        "faults", [Faults(leaves=1.0), Faults(stops=1.0), Faults(drains=1.0), Faults.every(0.1)], ids=repr
+    )
+    def test_a_thread_of_to_thread_may_run_to_its_end(self, faults):
+        async def sleeps(n):
+            await asyncio.to_thread(time.sleep, 0.3)
+
+        self.passes(stage(sleeps, concurrency=3), faults=faults)
+
+    def test_an_executor_of_one_is_always_the_same_thread(self):
+        executor = ThreadPoolExecutor(1)
+        seen = set()
+
+        async def asks(n):
+            seen.add(await asyncio.get_running_loop().run_in_executor(executor, threading.current_thread))
+
+        self.passes(stage(asks, concurrency=3), seeds=1)
+        assert len(seen) == 1
+
+    def test_a_run_inside_a_stage_is_not_drained(self):
+        async def runs_another(n):
+            (result,) = await DataFlow((slowly,)).run(items=[n])
+            return result
+
+        self.passes(runs_another, faults=Faults(drains=1.0), seeds=40)
+
+    def test_wait_for_is_not_broken_as_nothing_real_breaks_it(self):
+        async def waits(n):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(slowly(n), 0.015)
+
+        self.passes(stage(waits, on_error="skip"), faults=Faults(raises=0.1, only=("waits",)), seeds=40)
+
+    def test_names_may_have_braces(self):
+        report = simulate(lambda: DataFlow((numbers, stage(slowly, name="{a} {0}"))), check=any, seeds=1)
+        assert report.passed
+        told = simulate(
+            lambda: DataFlow((numbers, stage(slowly, name="{a} {0}"))), check=lambda _: False, seeds=1
+        )
+        assert any("{a} {0} begins 3" in line for line in told.failures[0].trace)
+
+
+def test_a_claim_that_is_async_is_refused():
+    async def claim(results):
+        raise AssertionError
+
+    with pytest.raises(TypeError, match="claim: a plain function is needed"):
+        simulate(chain, check=claim)
+
+
+def test_all_that_was_given_is_in_the_line_that_reruns():
+    async def up_to(limit):
+        for n in range(limit):
+            yield n
+
+    def make():
+        return DataFlow((up_to, slowly))
+
+    report = simulate(make, {"limit": 2}, check=lambda _: False, seeds=1, most_turns=5000)
+    assert report.failures[0].rerun == (
+        "simulate(make, {'limit': 2}, check=lambda, seeds=[0], most_turns=5000)"
+    )
