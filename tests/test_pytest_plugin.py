@@ -163,7 +163,7 @@ def test_no_seeds_at_all_are_refused(session):
         ("simulate(500)", "arguments by name"),
         ("simulate(seed=5)", "no 'seed'; did you mean 'seeds'?"),
         ("simulate(seeds=0)", "at least one seed"),
-        ("simulate(seeds=[])", "at least one of them"),
+        ("simulate(seeds=[])", "at least one seed"),
         ("simulate(seeds='many')", "how many seeds, or which"),
         ("simulate(faults=0.1)", "Faults(…) is needed"),
         ("simulate(most_turns='all')", "a number of turns"),

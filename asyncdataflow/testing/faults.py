@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -66,11 +67,15 @@ class Faults:
         """Refuse what is no share."""
         for each in fields(self):
             value = getattr(self, each.name)
-            if each.name not in ("delay", "only", "error") and not 0 <= value <= 1:
+            if each.name in ("delay", "only", "error"):
+                continue
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ValueError(f"Faults({each.name}={value!r}): a share between 0 and 1 is needed")
+        if not callable(self.error):
+            raise ValueError(f"Faults(error={self.error!r}): an exception's class, or a function, is needed")
         if isinstance(self.only, str):
             raise ValueError(f"Faults(only={self.only!r}): a tuple of names is needed: only=({self.only!r},)")
-        if not self.delay > 0:
+        if not 0 < self.delay < math.inf:
             raise ValueError(f"Faults(delay={self.delay!r}): more than 0 virtual seconds are needed")
 
     @classmethod

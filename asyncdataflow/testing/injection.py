@@ -57,6 +57,11 @@ class Injector:
         """Whether faults come to this stage."""
         return not self._faults.only or stage.title in self._faults.only
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a source may give an item again."""
+        return bool(self._faults.redelivers or self._faults.reconnects)
+
     def strikes(self, kind: str, where: str) -> bool:
         """Whether a fault of this kind comes here."""
         share: float = getattr(self._faults, kind)
@@ -239,8 +244,9 @@ class UnreliableItems(AsyncIterator[Any]):
         self.items = items
         self._injector = injector
         self._name = name
-        self._last: deque[Any] = deque(maxlen=_AGAIN)
+        self._last: deque[Any] = deque(maxlen=_AGAIN if injector.may_repeat else 0)
         self._again: deque[Any] = deque()
+        self._repeated = False
         self._ended = False
 
     async def __anext__(self) -> Any:
@@ -250,12 +256,16 @@ class UnreliableItems(AsyncIterator[Any]):
         if self._ended or self._injector.strikes("ends_early", f"in {self._name}"):
             self._ended = True
             raise StopAsyncIteration
-        if self._last and self._injector.strikes("redelivers", f"in {self._name}"):
-            return self._last[-1]
-        if self._last and self._injector.strikes("reconnects", f"in {self._name}"):
-            self._again.extend(self._last)
-            await asyncio.sleep(self._injector.delay())
-            return self._again.popleft()
+        if self._last and not self._repeated:
+            # Once between two new items, or a share of 1 would never end.
+            self._repeated = True
+            if self._injector.strikes("redelivers", f"in {self._name}"):
+                return self._last[-1]
+            if self._injector.strikes("reconnects", f"in {self._name}"):
+                self._again.extend(self._last)
+                await asyncio.sleep(self._injector.delay())
+                return self._again.popleft()
         item = await anext(self.items)
         self._last.append(item)
+        self._repeated = False
         return item

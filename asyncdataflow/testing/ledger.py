@@ -85,6 +85,12 @@ class Ledger:
                 for channel in _channels(execution):
                     channel.check_rest()
 
+    def waiting(self) -> list[str]:
+        """The edges at which somebody waits, in words."""
+        living = (each for each in self.executions if not each.ended.done())
+        told = (channel.waiting() for execution in living for channel in _channels(execution))
+        return [each for each in told if each]
+
     def check_end(self) -> None:
         """The simulated code has returned: what each run has to have done by now."""
         for execution in self.executions:

@@ -110,6 +110,13 @@ class ObservedChannel(Channel[Any]):
         if free > 0 and now.waiting_senders and not self._counts_bytes:
             self._broken("A3", f"{free} slots are free in the edge into {self.name}, and a sender waits")
 
+    def waiting(self) -> str:
+        """Who waits here, and for what; nothing where nobody does."""
+        now = self.statistics()
+        if now.waiting_senders:
+            return f"the edge into {self.name} is full ({self._fill()}): {now.waiting_senders} wait to send"
+        return f"the edge into {self.name} is empty" if now.waiting_receivers else ""
+
     def check_end(self) -> None:
         """The run came to its end: everything sent was taken, or dropped and counted."""
         if self._cut_off:

@@ -7,12 +7,14 @@ import functools
 import weakref
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Any
 
 from .._runtime.call import Call
+from .._runtime.keyed import Keyed
 from .._runtime.worker import Loop, Work
 from ..errors import ChannelClosed
+from ..operators.accumulate import Batch
+from ..operators.combine import Concat
 from ..operators.protocol import StreamOperator
 from .injection import Injector, UnreliableItems
 from .observed_channel import ReportBroken
@@ -50,8 +52,8 @@ class ObservedWork(Work):
         self._outcomes: dict[int, Any] = {}
         self._next_to_leave = 0
         self._last_sent = -1
-        self._lines: defaultdict[Any, deque[Any]] = defaultdict(deque)
-        self._busy: set[Any] = set()
+        self._keyed = self._line_up = _Lines(self.stage.concurrency)
+        self._stood_for = 0
         self._sorted = self.stage.concurrency == 1 or (self.stage.ordered and self.stage.key is None)
 
     def loops(self) -> list[Loop]:
@@ -76,6 +78,9 @@ class ObservedWork(Work):
             self._broken(
                 "G71", f"{self.stage.title} has {self.in_flight} items without an outcome: {counters}"
             )
+        if isinstance(self.stage.operator, Batch | Concat) and self._stood_for != counters.received:
+            told = f"{self.stage.title} took {counters.received} items, and sent {self._stood_for} of them"
+            self._broken("B18", told)
         if self._outcomes:
             self._broken("A1", f"{self.stage.title} made {len(self._outcomes)} results that it never sent")
 
@@ -94,20 +99,10 @@ class ObservedWork(Work):
         self._number()
         await super()._in_turn(call, item)
 
-    async def _keyed_item(self, call: Call, item: Any) -> None:
-        # An item without a usable key is the stage's own affair.
-        with suppress(Exception):
-            self._lines[self._key(item)].append(item)
-        await super()._keyed_item(call, item)
-
     async def _in_line(self, call: Call, item: Any) -> None:
-        key = self._key(item)
-        line = self._lines[key]
-        if key in self._busy or not line or line.popleft() is not item:
-            self._broken("B16", f"{self.stage.title} did not keep the order of the items of key {key!r}")
-        self._busy.add(key)
+        if not self._line_up.may_begin(item):
+            self._broken("B16", f"{self.stage.title} did not keep the order of the items of a key")
         await super()._whole(call, item)
-        self._busy.discard(key)
 
     async def _made(self, call: Call, item: Any) -> Any:
         made = await super()._made(call, item)
@@ -138,7 +133,9 @@ class ObservedWork(Work):
         self._trace.note(f"{self.stage.title} has {{}} to send", item)
         if self.stage.role == "source":
             self._pulled()
-        elif not isinstance(self.stage.operator, StreamOperator):
+        elif isinstance(self.stage.operator, StreamOperator):
+            self._stood_for += _weight(self.stage.operator, item)
+        else:
             self._goes_on()
         try:
             await super()._send(item)
@@ -165,9 +162,6 @@ class ObservedWork(Work):
     @staticmethod
     def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
         return Work._stopper(items.items if isinstance(items, UnreliableItems) else items)
-
-    def _key(self, item: Any) -> Any:
-        return None if self.stage.key is None else self.stage.key(item)
 
     def _number(self) -> None:
         self._numbers[asyncio.current_task()] = self._begun
@@ -208,3 +202,40 @@ class ObservedWork(Work):
         if self._sorted and number < self._last_sent:
             self._broken("B13", f"what {self.stage.title} makes leaves in another order than the items came")
         self._last_sent = number
+
+
+class _Lines(Keyed):
+    """The items of each key in the order in which they came, without asking for a key once more."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__(places)
+        self._lines: defaultdict[Any, deque[Any]] = defaultdict(deque)
+        self._own: dict[asyncio.Task[Any] | None, Any] = {}
+
+    def begin(self, key: Any, item: Any) -> bool:
+        """As in ``Keyed``."""
+        free = super().begin(key, item)
+        self._lines[key].append(item)
+        if free:
+            self._own[asyncio.current_task()] = key
+        return free
+
+    def may_begin(self, item: Any) -> bool:
+        """It is the first of its key, and no other worker has that key."""
+        me = asyncio.current_task()
+        key = self._own[me]
+        line = self._lines[key]
+        alone = not any(task is not me and theirs == key for task, theirs in self._own.items())
+        return alone and bool(line) and line.popleft() is item
+
+    def finish(self, key: Any) -> tuple[bool, Any]:
+        """As in ``Keyed``."""
+        more, item = super().finish(key)
+        if not more:
+            self._own.pop(asyncio.current_task(), None)
+        return more, item
+
+
+def _weight(operator: StreamOperator, item: Any) -> int:
+    """How many items one that an operator makes stands for, where that can be said."""
+    return len(item) if isinstance(operator, Batch) else 1

@@ -63,7 +63,8 @@ class Report:
         call: What was simulated, as code.
         runs: Seeds, or steps of a sweep, that were run.
         failures: What did not hold.
-        ended: How often a run ended how: ``"completed"``, ``"failed by a fault"``, ``"cut short"``.
+        ended: How often a run ended how: ``"completed"``, ``"cut short"``, ``"failed by a fault"``, as
+            it has to then, or ``"failed"``.
         struck: How often each kind of fault came.
         steps: Steps that ran in all.
         seconds: Virtual seconds that passed in all.

@@ -19,10 +19,12 @@ from .simulated_threads import StuckThreadError
 from .simulation import Outcome, Simulation, Story
 from .trace import shown
 
-__all__ = ("Findings", "NothingToRun", "called_with", "claimed", "running", "simulate")
+__all__ = ("Findings", "NothingToRun", "called_with", "claimed", "running", "simulate", "which")
 
 _ENOUGH: Final = 10
 """Failures after which there is nothing more to learn."""
+
+_NO_VERDICTS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 _NOT_GOVERNED: Final = (
     "run again, it did not fail: something in the flow is not governed by the seed "
@@ -95,7 +97,7 @@ def simulate(
     told = f", faults={faults!r}" if faults != Faults() else ""
     told += f", most_turns={most_turns}" if most_turns != MOST_TURNS else ""
     findings = Findings(f"{call}{told})")
-    for seed in _each(seeds):
+    for seed in which(seeds):
         rerun = f"{call}, seeds=[{seed}]{told})"
         findings.add(
             f"seed {seed}",
@@ -161,10 +163,23 @@ def _built(make: Callable[[], DataFlow[Any, Any]]) -> DataFlow[Any, Any]:
     return flow
 
 
-def _each(seeds: int | Iterable[int]) -> Sequence[int]:
-    told = range(seeds) if isinstance(seeds, int) else tuple(seeds)
-    if not told:
-        raise ValueError(f"simulate(seeds={seeds!r}): at least one seed is needed, or nothing is tested")
+def which(seeds: int | Iterable[int]) -> Sequence[int]:
+    """The seeds that are meant.
+
+    Raises:
+        TypeError: It is neither how many nor which.
+        ValueError: There is none among them.
+    """
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        told: Sequence[int] = range(seeds)
+    elif isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes):
+        told = tuple(seeds)
+    else:
+        raise TypeError(f"simulate(seeds={seeds!r}): how many seeds, or which: seeds=500, seeds=[17, 42]")
+    if not told or not all(isinstance(each, int) for each in told):
+        raise ValueError(
+            f"simulate(seeds={seeds!r}): at least one seed is needed, a whole number, or nothing is tested"
+        )
     return told
 
 
@@ -176,7 +191,10 @@ def claimed(
         return None
     try:
         verdict = check(outcome.value)
-    except Exception as error:  # noqa: BLE001 - the claim's own verdict
+    except BaseException as error:
+        # pytest.fail raises what is no Exception; its skip and exit are no verdict on a seed.
+        if isinstance(error, _NO_VERDICTS) or type(error).__name__ in ("Exit", "Skipped"):
+            raise
         told = error
     else:
         if verdict is not False:

@@ -50,6 +50,7 @@ class SimulatedLoop(SeededLoop):
 
     def __init__(self, seed: int, *, most_turns: int | None = MOST_TURNS) -> None:
         super().__init__(seed, most_turns=most_turns)
+        self._not_mine = set(threading.enumerate())
         self._threads: list[SimulatedThread] = []
         self._executors: dict[Executor | None, SimulatedExecutor] = {}
         self.dataflow_parts = Parts(SimulatedWorkshop(self))
@@ -81,9 +82,18 @@ class SimulatedLoop(SeededLoop):
             await pool.end()
 
     def waiting(self) -> str:
-        """Each task and thread, and the line where it waits."""
-        threads = [f"  {each.described()}" for each in self.threads()]
-        return "\n".join([super().waiting(), *threads])
+        """Each task and thread, and the line where it waits; and what is there that no seed governs."""
+        told = [f"  {each.described()}" for each in self.threads() if not each.idle]
+        told += [
+            f"  {each.name}: a thread that no simulation governs; what waits for it, waits in vain"
+            for each in threading.enumerate()
+            if each not in self._not_mine and not isinstance(each, SimulatedThread)
+        ]
+        if self.watched_files():
+            told.append(
+                "  and for sockets or pipes, which no simulation governs: put something in their place"
+            )
+        return "\n".join([super().waiting(), *told])
 
     def close(self) -> None:
         """End the threads that are left, and the loop."""

@@ -112,7 +112,7 @@ class SimulatedProcess:
         while not self._requests:
             if self._gone:
                 raise EOFError
-            self._changed.wait()
+            self._changed.wait(idle=True)
         self._may_die()
         return self._requests.popleft()
 

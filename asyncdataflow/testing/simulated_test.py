@@ -13,7 +13,7 @@ from ..errors import SimulationError
 from ..naming import nearest
 from .faults import Faults
 from .report import Report
-from .simulate import Findings
+from .simulate import Findings, which
 from .simulated_loop import MOST_TURNS
 from .simulation import Simulation, Story
 from .virtual_clock import VirtualClock
@@ -35,7 +35,7 @@ class Marked:
         most_turns: Turns of the loop after which a seed is taken to run in circles.
     """
 
-    seeds: int | tuple[int, ...] = 500
+    seeds: int | Sequence[int] = 500
     faults: Faults = Faults()  # noqa: RUF009 - frozen
     most_turns: int = MOST_TURNS
 
@@ -48,9 +48,9 @@ class Marked:
         """
         if only is not None:
             return (only,)
-        if isinstance(self.seeds, tuple):
-            return self.seeds
-        return range(self.seeds if count is None else count)
+        if isinstance(self.seeds, int):
+            return range(self.seeds if count is None else count)
+        return self.seeds
 
 
 def read_marker(positional: Sequence[object], named: Mapping[str, object]) -> Marked:
@@ -73,20 +73,9 @@ def read_marker(positional: Sequence[object], named: Mapping[str, object]) -> Ma
     most_turns = named.get("most_turns", MOST_TURNS)
     if not isinstance(most_turns, int) or most_turns < 1:
         raise TypeError(f"simulate(most_turns={most_turns!r}): a number of turns is needed")
-    return Marked(_read_seeds(named.get("seeds", 500)), faults or Faults(), most_turns)
-
-
-def _read_seeds(seeds: object) -> int | tuple[int, ...]:
-    if isinstance(seeds, int) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise ValueError(f"simulate(seeds={seeds}): at least one seed is needed, or nothing is tested")
-        return seeds
-    if not isinstance(seeds, Iterable) or isinstance(seeds, str):
-        raise TypeError(f"simulate(seeds={seeds!r}): how many seeds, or which: seeds=500, seeds=[17, 42]")
-    told = tuple(seeds)
-    if not told or not all(isinstance(each, int) for each in told):
-        raise ValueError(f"simulate(seeds={seeds!r}): whole numbers, and at least one of them, are needed")
-    return told
+    seeds: Any = named.get("seeds", 500)
+    told = which(seeds)
+    return Marked(seeds if isinstance(seeds, int) else told, faults or Faults(), most_turns)
 
 
 def simulate_test(

@@ -56,6 +56,10 @@ class SimulatedThread(threading.Thread):
         loop: The loop that draws when it runs.
         main: What it does.
         name: Its name.
+
+    Attributes:
+        over: It has ended.
+        idle: It waits for something to do.
     """
 
     def __init__(self, loop: SeededLoop, main: Callable[[], None], name: str) -> None:
@@ -69,6 +73,7 @@ class SimulatedThread(threading.Thread):
         self._ending = False
         self._lost = False
         self.over = False
+        self.idle = False
 
     def start(self) -> None:
         """Start it; its first step is drawn like any other."""
@@ -171,15 +176,22 @@ class Waiters:
         self._loop = loop
         self._threads: list[SimulatedThread] = []
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Called in a thread: wait for :meth:`wake`, or for ``timeout`` virtual seconds."""
+    def wait(self, timeout: float | None = None, *, idle: bool = False) -> None:
+        """Called in a thread: wait for :meth:`wake`, or for ``timeout`` virtual seconds.
+
+        Args:
+            timeout: Virtual seconds; ``None`` is for good.
+            idle: There is nothing to do until then.
+        """
         thread = _current()
+        thread.idle = idle
         self._threads.append(thread)
         if timeout is not None:
             expire = functools.partial(self._expire, thread)
             wake = functools.partial(self._loop.call_later, timeout, expire)
             self._loop.call_soon_threadsafe(wake, context=contextvars.Context())
         thread.pause()
+        thread.idle = False
 
     def wake(self) -> None:
         """All of them look again."""
@@ -213,7 +225,7 @@ class SimulatedInbox(Generic[T]):
         while not self._items:
             if self._closed:
                 raise Closed
-            self._waiting.wait()
+            self._waiting.wait(idle=True)
         item = self._items.popleft()
         give_way()
         return item

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-import logging
-import random
-import sys
-import warnings
 import weakref
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +17,13 @@ from ..naming import describe_error
 from ..stage import Stage
 from .faults import Faults
 from .injection import Injector
+from .isolation import (
+    collecting_nothing,
+    drawing_from,
+    told_of_logs,
+    told_of_warnings,
+    watched_generators,
+)
 from .ledger import Ledger
 from .simulated_loop import MOST_TURNS, SimulatedLoop, SimulatedWorkshop, sleeping_in_virtual_time
 from .trace import Trace
@@ -111,11 +114,11 @@ class Simulation:
         """Run the code on this seed."""
         value = error = broken = None
         with (
-            _collecting_nothing(),
+            collecting_nothing(),
             sleeping_in_virtual_time(),
-            _drawing_from(self.seed),
-            _warnings(self.ledger.report),
-            _logs(self.trace),
+            drawing_from(self.seed),
+            told_of_warnings(self.ledger.report),
+            told_of_logs(self.trace),
         ):
             runner = asyncio.Runner(loop_factory=lambda: self.loop)
             try:
@@ -151,7 +154,7 @@ class Simulation:
         if self.way is not None:
             leave = functools.partial(self._leave, task)
             self.loop.hooks[self.at_step] = leave if self.way == "leaves" else self._cut
-        with _generators() as generators:
+        with watched_generators() as generators:
             try:
                 return await task, None
             except BaseException as error:  # noqa: BLE001 - to be looked at, whatever it is
@@ -224,6 +227,11 @@ class _WatchedLoop(SimulatedLoop):
             self.ledger.check_rest()
         super().advance(seconds)
 
+    def waiting(self) -> str:
+        """Each task and thread, and the edges that they wait at."""
+        edges = [] if self.ledger is None else [f"  {each}" for each in self.ledger.waiting()]
+        return "\n".join([super().waiting(), *edges])
+
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """What asyncio would log and forget: an exception that nobody retrieved, a task destroyed."""
         if self.ledger is not None:
@@ -262,76 +270,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _alike(error: BaseException, fault: BaseException) -> bool:
     """The same, or its copy out of a process."""
     return error is fault or (type(error) is type(fault) and error.args == fault.args != ())
-
-
-@contextmanager
-def _collecting_nothing() -> Iterator[None]:
-    """When garbage is collected no seed governs, and finalizers may wake whoever waits."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextmanager
-def _drawing_from(seed: int) -> Iterator[None]:
-    """What the flow draws from ``random`` is drawn from the seed, and nobody else's draws are disturbed."""
-    before = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-
-
-@contextmanager
-def _warnings(report: Callable[[str, str], None]) -> Iterator[None]:
-    """A run that was dropped, or a coroutine never awaited, is no matter of taste here."""
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always", ResourceWarning)
-        warnings.filterwarnings("always", ".*never awaited", RuntimeWarning)
-        yield
-    for each in seen:
-        if issubclass(each.category, ResourceWarning):
-            report("C23", str(each.message))
-        elif "never awaited" in str(each.message):
-            report("D42", str(each.message))
-        else:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-
-
-@contextmanager
-def _logs(trace: Trace) -> Iterator[None]:
-    """What the library logs is part of what happened here, and no news to anybody else."""
-
-    def take(record: logging.LogRecord) -> bool:
-        trace.note(f"logged: {record.getMessage()}")
-        return False
-
-    logger = logging.getLogger("asyncdataflow")
-    logger.addFilter(take)
-    try:
-        yield
-    finally:
-        logger.removeFilter(take)
-
-
-@contextmanager
-def _generators() -> Iterator[weakref.WeakSet[AsyncGenerator[Any, Any]]]:
-    """All async generators that begin within, as long as they live."""
-    begun: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
-    before = sys.get_asyncgen_hooks()
-
-    def first(generator: AsyncGenerator[Any, Any]) -> None:
-        begun.add(generator)
-        if before.firstiter is not None:
-            before.firstiter(generator)
-
-    sys.set_asyncgen_hooks(firstiter=first)
-    try:
-        yield begun
-    finally:
-        sys.set_asyncgen_hooks(*before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..dataflow import DataFlow
 from .report import Report
@@ -40,7 +40,12 @@ def sweep(
         steps: Which steps; all, where it is left out.
 
     Returns:
-        A report, as ``simulate`` gives it.
+        A report, as ``simulate`` gives it: of the run in which nothing goes wrong, and of all the
+        others, unless that one failed.
+
+    Raises:
+        TypeError: As ``simulate``.
+        ValueError: There is no step, or no way of these names.
 
     Example:
         >>> import asyncio
@@ -54,14 +59,21 @@ def sweep(
         >>> sweep(lambda: DataFlow((numbers, save))).raise_for_failures().passed
         True
     """
+    if isinstance(ways, str) or not set(ways) <= set(get_args(Way)) or not ways:
+        raise ValueError(f"sweep(ways={ways!r}): some of {list(get_args(Way))} are needed")
     story = running(make, params)
     call = f"sweep({called_with(make, params, check)}"
     findings = Findings(f"{call}, seed={seed})")
     counted = findings.add(
         f"seed {seed}", f"{call}, seed={seed})", functools.partial(Simulation, seed), story, check
     )
+    if findings.failures:
+        return findings.report()
+    chosen = tuple(range(1, counted.steps + 1) if steps is None else steps)
+    if not chosen:
+        raise ValueError(f"sweep(steps={steps!r}): at least one step is needed, or nothing is tested")
     for way in ways:
-        for step in range(1, counted.steps + 1) if steps is None else steps:
+        for step in chosen:
             rerun = f"{call}, seed={seed}, ways=[{way!r}], steps=[{step}])"
             findings.add(f"{way} at step {step}", rerun, _cutting(seed, way, step), story, check)
             if findings.enough:

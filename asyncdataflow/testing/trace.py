@@ -7,6 +7,7 @@ import reprlib
 from collections import deque
 from typing import Final
 
+from ..message import DeadLetter
 from ..naming import describe_item
 
 __all__ = ("Trace", "shown")
@@ -51,6 +52,14 @@ class _Short(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = _MOST_SHOWN
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        """Cut before it is shown: it may be long."""
+        return repr(x[: self.maxother]) + ("…" if len(x) > self.maxother else "")
+
+    def repr_DeadLetter(self, x: DeadLetter, level: int) -> str:  # noqa: N802 - reprlib looks for that name
+        """Without its time, which no seed governs."""
+        return f"DeadLetter({self.repr1(x.item, level - 1)}, {self.repr1(x.error, level - 1)}, {x.stage})"
 
 
 _short = _Short()

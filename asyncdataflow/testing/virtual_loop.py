@@ -64,7 +64,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._most_turns = most_turns
         self._error: BaseException | None = None
         self.unseen: asyncio.Task[Any] | None = None
-        super().__init__(_JumpingSelector(self))
+        self._jumping = _JumpingSelector(self)
+        super().__init__(self._jumping)
         # A timer is due when it is less than this away. asyncio's own nanosecond is below the
         # step between two floats after some weeks, and a timer would then never be due.
         self._clock_resolution = 1e-6
@@ -99,11 +100,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 "(if it only takes long: most_turns=); these tasks live:\n" + self.waiting()
             )
 
+    def watched_files(self) -> int:
+        """Sockets and pipes that are waited for, beside the loop's own."""
+        return max(len(self._jumping.get_map()) - 1, 0)
+
     def waiting(self) -> str:
-        """Each task and the line where it waits."""
-        return "\n".join(
-            sorted(f"  {self.described(each)}" for each in asyncio.all_tasks(self) - {self.unseen})
-        )
+        """Each task and the line where it waits; the pumps of threads wait all the time."""
+        return "\n".join(sorted(f"  {self.described(each)}" for each in self._told_of()))
+
+    def _told_of(self) -> Iterator[asyncio.Task[Any]]:
+        tasks = asyncio.all_tasks(self) - {self.unseen}
+        return (each for each in tasks if not each.get_name().endswith(" pump"))
 
     def described(self, task: asyncio.Task[Any]) -> str:
         """A task's name and the lines where it waits; of this library's own the last only."""

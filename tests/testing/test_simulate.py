@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from asyncdataflow import DataFlow, merge, stage
+from asyncdataflow import DataFlow, batch, merge, stage
 from asyncdataflow._runtime.worker import Work
 from asyncdataflow.errors import BrokenRuleError, DeadlockError, EndOfChannel, LivelockError
+from asyncdataflow.operators.accumulate import Batch
 from asyncdataflow.operators.combine import Merge
 from asyncdataflow.testing import Faults, simulate
 from tests.testing.simulated_flows import COUNT, chain, mixed, numbers, slowly
@@ -424,3 +425,61 @@ def test_all_that_was_given_is_in_the_line_that_reruns():
     assert report.failures[0].rerun == (
         "simulate(make, {'limit': 2}, check=lambda, seeds=[0], most_turns=5000)"
     )
+
+
+@pytest.mark.parametrize("seeds", ["12", [1.5], True, None, 0, []], ids=repr)
+def test_seeds_that_are_none_are_refused(seeds):
+    with pytest.raises((TypeError, ValueError), match=r"simulate\(seeds="):
+        simulate(chain, seeds=seeds)
+
+
+def test_pytest_fail_is_a_verdict_on_a_seed_and_skip_is_not():
+    (failure,) = simulate(chain, check=lambda _: pytest.fail("not so"), seeds=1).failures
+    assert "not so" in str(failure)
+    with pytest.raises(pytest.skip.Exception):
+        simulate(chain, check=lambda _: pytest.skip("later"), seeds=1)
+
+
+@pytest.mark.leaks("tasks", "threads", reason="what stands still is the point")
+def test_a_deadlock_tells_which_edge_is_full_and_what_no_seed_governs():
+    end = threading.Event()
+
+    async def waits_for_a_thread(n):
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=end.wait, name="the poller", daemon=True).start()
+        await loop.create_future()
+
+    (failure,) = simulate(lambda: DataFlow((numbers, stage(waits_for_a_thread, buffer=1))), seeds=1).failures
+    end.set()
+    told = str(failure.error)
+    assert "the edge into waits_for_a_thread is full (1 of 1): 1 wait to send" in told
+    assert "the poller: a thread that no simulation governs" in told
+    assert "Simulation" not in told
+
+
+def test_a_source_that_always_gives_items_again_comes_to_its_end():
+    for faults in (Faults(redelivers=1.0), Faults(reconnects=1.0)):
+        simulate(chain, seeds=2, faults=faults).raise_for_failures()
+
+
+def test_a_key_is_asked_for_once():
+    asked = []
+
+    def make():
+        return DataFlow((numbers, stage(slowly, concurrency=3, key=lambda n: asked.append(n) or n % 2)))
+
+    simulate(make, seeds=1).raise_for_failures()
+    assert sorted(asked) == list(range(COUNT))
+
+
+def test_a_batch_that_drops_its_last_items_is_found(monkeypatch):
+    real = Batch._collect
+
+    async def collect(self, inlet, lot):
+        ended = await real(self, inlet, lot)
+        if ended:
+            lot.clear()
+        return ended
+
+    monkeypatch.setattr(Batch, "_collect", collect)
+    assert not simulate(lambda: DataFlow((numbers, batch(3))), seeds=1).passed

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from asyncdataflow import DataFlow
-from asyncdataflow.testing import sweep
+from asyncdataflow.testing import simulate, sweep
 from tests.testing.simulated_flows import WORLDS, numbers
 
 
@@ -23,7 +23,7 @@ def test_no_rule_is_broken_whichever_step_it_is(make):
 
 def test_every_step_is_taken():
     report = sweep(lambda: DataFlow((numbers, int)), ways=["cancel"]).raise_for_failures()
-    assert report.runs == 1 + sweep(lambda: DataFlow((numbers, int)), steps=[]).steps
+    assert report.runs == 1 + simulate(lambda: DataFlow((numbers, int)), seeds=1).steps
 
 
 @pytest.mark.leaks("tasks", reason="a worker that is left behind is the point")
@@ -43,3 +43,23 @@ def test_the_steps_at_which_it_cannot_be_cancelled_are_found():
     first = report.failures[0]
     assert "stubborn" in str(first.error)
     assert first.rerun == f"sweep(make, seed=0, ways=['cancel'], steps=[{first.where.split()[-1]}])"
+
+
+@pytest.mark.parametrize(
+    "options", [{"ways": ["foo"]}, {"ways": "cancel"}, {"ways": []}, {"steps": []}], ids=str
+)
+def test_what_would_test_nothing_is_refused(options):
+    with pytest.raises(ValueError, match=r"sweep\("):
+        sweep(lambda: DataFlow((numbers, int)), **options)
+
+
+def test_steps_may_be_an_iterator():
+    report = sweep(lambda: DataFlow((numbers, int)), steps=iter([3, 4]))
+    assert report.runs == 1 + 2 * 2
+
+
+def test_a_flow_that_fails_by_itself_is_not_swept():
+    async def fails(n):
+        raise LookupError(n)
+
+    assert sweep(lambda: DataFlow((numbers, fails))).runs == 1
