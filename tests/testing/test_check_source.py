@@ -13,7 +13,7 @@ from asyncdataflow import Source
 from asyncdataflow.errors import BrokenRuleError
 from asyncdataflow.testing import FeedSource, check_source
 
-ALL = ["RS 1.3", "C28", "C29", "RS 1.7", "RS 1.8", "RS 3.7", "C22", "C24", "D36"]
+ALL = ["RS 1.3", "C28", "RS 1.7", "RS 1.8", "RS 3.7", "C22", "C24", "C29", "D36"]
 ITEMS = [0, None, 2]
 
 
@@ -306,3 +306,24 @@ def test_a_source_that_hangs_is_told_after_the_deadline():
 
     with pytest.raises(BrokenRuleError, match=r"TimeoutError\('it did not end within 7 s'\)"):
         check_source(Hangs, items=ITEMS, seeds=1, deadline=7)
+
+
+class Queue(Source):
+    """What is read is gone."""
+
+    def __init__(self):
+        self.items = list(ITEMS)
+
+    @asynccontextmanager
+    async def open(self):
+        async def read():
+            while self.items:
+                yield self.items.pop(0)
+
+        yield read()
+
+
+def test_a_source_that_is_used_up_is_not_asked_to_begin_anew():
+    assert "C29" not in [rule.number for rule in check_source(Queue, items=ITEMS, used_up=True)]
+    with pytest.raises(BrokenRuleError, match="C29"):
+        check_source(Queue, items=ITEMS)

@@ -166,9 +166,9 @@ def _passes_errors(sources: _Sources) -> str | None:
 
 
 _ITEMS: Final = Rule("RS 1.3", "Its items come one by one, each once, in their order.")
+_ANEW: Final = Rule("C29", "Opened again it begins anew, and two that are open at once share nothing.")
 _RULES: Final = (
     (STARTS_WHEN_OPENED, _starts_when_opened),
-    (Rule("C29", "Opened again it begins anew, and two that are open at once share nothing."), _begins_anew),
     (Rule("RS 1.7", "It ends once: what is asked after the end hears the end again."), _ends_once),
     (Rule("RS 1.8", "Once its iterator is closed, no item comes any more."), _stays_closed),
     (Rule("RS 3.7", "Closing its iterator again is nothing."), _closes_twice),
@@ -183,6 +183,7 @@ def check_source(
     *,
     items: Sequence[Any] | None = None,
     most: int = 3,
+    used_up: bool = False,
     seeds: int = 3,
     real_time: bool = False,
     deadline: float = 10.0,
@@ -193,7 +194,8 @@ def check_source(
     own: call it from a plain test function. The rules are
 
     - C28: nothing runs before it is opened; ``open()`` returns an async context manager;
-    - C29: opened again it begins anew, and two that are open at once share nothing;
+    - C29: opened again it begins anew, and two that are open at once share nothing (not where it
+      is ``used_up``);
     - RS 1.3: its items come one by one, each once, in their order (only with ``items``);
     - RS 1.7: after the end, ``anext`` says the end again (where it ends within ``most`` items);
     - RS 1.8: once its iterator is closed, no item comes any more;
@@ -210,6 +212,8 @@ def check_source(
         make: Makes the source anew, on a running loop, ready to give its items.
         items: What each opening is to give, after which it ends.
         most: Without ``items``, how many items are read at most; it has to have so many, or to end.
+        used_up: An item that was read is gone, as in a queue: opened again, it goes on. ``make``
+            then sees to it that the items are there again.
         seeds: How many orders of steps it is cancelled in.
         real_time: For a source that waits for anything outside the loop: a socket, a thread, a
             process. Else time is virtual, and waiting costs nothing.
@@ -246,4 +250,5 @@ def check_source(
         make, known, most if known is None else len(known) + 1, Bench(real_time, deadline, seeds)
     )
     rules = _RULES if known is None else ((_ITEMS, _is_serial), *_RULES)
+    rules = rules if used_up else (*rules[:-1], (_ANEW, _begins_anew), rules[-1])
     return judge("the source", ((rule, functools.partial(check, sources)) for rule, check in rules))
