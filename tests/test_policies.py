@@ -488,3 +488,52 @@ def test_a_slow_sink_holds_the_stage_back():
 def test_a_sink_that_cannot_be_one_is_refused(option, message):
     with pytest.raises(DefinitionError, match=message):
         DataFlow((range(3), stage(failing, **option)))
+
+
+class TestATaskGroupThatFails:
+    """CPython before 3.13 leaves ``Task.cancelling()`` at 1 behind it, though nobody cancels the worker."""
+
+    @staticmethod
+    async def fails():
+        await asyncio.sleep(0.01)
+        raise LookupError("in a child, for which the group waits")
+
+    async def in_a_group(self, n):
+        async with asyncio.TaskGroup() as group:
+            if n % 2:
+                group.create_task(self.fails())
+        return n
+
+    @pytest.mark.parametrize("options", [{}, {"concurrency": 3}], ids=str)
+    def test_its_error_is_for_the_policies_as_any_other(self, options):
+        flow = DataFlow((range(6), stage(self.in_a_group, on_error="skip", **options)))
+        assert run_virtual(flow.run()) == [0, 2, 4]
+
+    def test_it_is_tried_again(self):
+        tries = []
+
+        async def recovers(n):
+            tries.append(n)
+            async with asyncio.TaskGroup() as group:
+                if len(tries) < 3:
+                    group.create_task(self.fails())
+            return n
+
+        assert run_virtual(DataFlow((range(1), stage(recovers, retry=5))).run()) == [0]
+        assert len(tries) == 3
+
+    def test_a_plain_error_behind_it_too(self):
+        async def fails_both_ways(n):
+            if n == 1:
+                await self.in_a_group(n)
+            if n == 2:
+                raise ValueError
+            return n
+
+        assert run_virtual(DataFlow((range(4), stage(fails_both_ways, on_error="skip"))).run()) == [0, 3]
+
+    def test_what_a_generator_raises_too(self):
+        async def some(n):
+            yield await self.in_a_group(n)
+
+        assert run_virtual(DataFlow((range(4), stage(some, on_error="skip"))).run()) == [0, 2]

@@ -227,6 +227,7 @@ class Execution:
                 work.drain()
             for loop in work.loops():
                 work.alive += 1
+                work.leaving.runner = self._runner
                 task = self._loop.create_task(
                     self._guard(work, loop), name=f"{self.name}: {work.stage.title}"
                 )
@@ -255,9 +256,9 @@ class Execution:
                 self.fail(error, work)
         except asyncio.CancelledError as cancelled:
             if not (work.retired or work.draining or self.state == "stopping" or self._torn_down):
-                self.fail(
-                    own_cancel(cancelled) or StageCancelledError("a worker was cancelled from outside"), work
-                )
+                task = asyncio.current_task()
+                outside = StageCancelledError("a worker was cancelled from outside")
+                self.fail(outside if task and task.cancelling() else own_cancel(cancelled), work)
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error, work)
 
@@ -361,7 +362,7 @@ class Execution:
             if remaining < self._grace / 64:
                 break
             for task in reversed(self._tasks):
-                task.cancel()
+                self._tasks[task].leaving.insist(task)
         return [described(task, work.stage) for task, work in self._tasks.items()]
 
     async def _settle(self, futures: Sequence[asyncio.Future[None]], timeout: float) -> None:

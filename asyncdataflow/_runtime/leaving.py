@@ -15,10 +15,14 @@ class Leaving:
 
     Attributes:
         asked: They were cancelled: one that swallows that takes nothing more.
+        runner: The run's own task: where that is cancelled, everything is, as by ``asyncio.run``
+            on its way out.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self.runner: asyncio.Task[None] | None = None
+        self._ordered: set[asyncio.Task[Any]] = set()
         self._cleaning: set[asyncio.Task[Any]] = set()
         self._told_later: set[asyncio.Task[Any]] = set()
 
@@ -33,7 +37,27 @@ class Leaving:
         if task in self._cleaning:
             self._told_later.add(task)
         elif again or not task.cancelling():
-            task.cancel()
+            self.insist(task)
+
+    def insist(self, task: asyncio.Task[None]) -> None:
+        """Cancel a worker, whatever it does."""
+        self._ordered.add(task)
+        task.cancel()
+
+    def ordered(self) -> bool:
+        """Whether the calling worker was cancelled, and is on its way out.
+
+        The task itself cannot be asked: before CPython 3.13, a ``TaskGroup`` of a stage's own
+        that has failed leaves ``cancelling()`` at 1 for good, which is taken back here.
+        """
+        task = asyncio.current_task()
+        if task is None:
+            return False
+        if task in self._ordered or (self.runner is not None and self.runner.cancelling()):
+            return True
+        while task.cancelling():
+            task.uncancel()
+        return False
 
     def begin(self) -> None:
         """The calling worker starts to clean up."""
@@ -47,7 +71,7 @@ class Leaving:
         if task is not None:
             self._cleaning.discard(task)
             if task in self._told_later:
-                task.cancel()
+                self.insist(task)
 
 
 def described(task: asyncio.Task[None], stage: Stage[Any, Any]) -> str:

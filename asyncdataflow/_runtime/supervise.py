@@ -128,11 +128,8 @@ def not_an_ending(error: Exception) -> Exception:
     return made
 
 
-def own_cancel(error: asyncio.CancelledError) -> StageCancelledError | None:
-    """The error to make of a ``CancelledError`` that nobody asked for; ``None`` where somebody did."""
-    task = asyncio.current_task()
-    if task is None or task.cancelling():
-        return None
+def own_cancel(error: asyncio.CancelledError) -> StageCancelledError:
+    """The error to make of a ``CancelledError`` that nobody asked for."""
     made = StageCancelledError("the stage raised CancelledError, and nobody had cancelled it")
     made.__cause__ = error
     return made

@@ -219,7 +219,7 @@ class Work:
                 stop_making()
             self.reading = True
             try:
-                item, error = await _next_of(items)
+                item, error = await self._next_of(items)
             finally:
                 self.reading = False
             if error is not None:
@@ -253,12 +253,12 @@ class Work:
             try:
                 return await self._once(call, item)
             except asyncio.CancelledError as cancelled:
-                failed = own_cancel(cancelled)
-                if failed is None:
+                if self.leaving.ordered():
                     raise
-                error: Exception = failed
+                error: Exception = own_cancel(cancelled)
             except Exception as raised:
-                if _being_cancelled():
+                # What a stage raises while it is cancelled is for nobody's retry, and not to be skipped.
+                if self.leaving.ordered():
                     raise
                 error = not_an_ending(raised)
             try:
@@ -333,7 +333,7 @@ class Work:
         through = False
         try:
             while True:
-                made, failed = await _next_of(items)
+                made, failed = await self._next_of(items)
                 if failed is not None or made is _NOTHING:
                     break
                 if turn is not None:
@@ -356,25 +356,17 @@ class Work:
             self.leaving.go_on()
         return failed, sent
 
-
-async def _next_of(items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
-    """The next item, ``_NOTHING`` at the end, or the stage's own error."""
-    try:
-        return await anext(items), None
-    except StopAsyncIteration:
-        return _NOTHING, None
-    except asyncio.CancelledError as cancelled:
-        error = own_cancel(cancelled)
-        if error is None:
-            raise
-        return _NOTHING, error
-    except Exception as error:
-        if _being_cancelled():
-            raise
-        return _NOTHING, error
-
-
-def _being_cancelled() -> bool:
-    """What a stage raises while it is cancelled is for nobody's retry, and not to be skipped."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    async def _next_of(self, items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
+        """The next item, ``_NOTHING`` at the end, or the stage's own error."""
+        try:
+            return await anext(items), None
+        except StopAsyncIteration:
+            return _NOTHING, None
+        except asyncio.CancelledError as cancelled:
+            if self.leaving.ordered():
+                raise
+            return _NOTHING, own_cancel(cancelled)
+        except Exception as error:
+            if self.leaving.ordered():
+                raise
+            return _NOTHING, error

@@ -45,7 +45,7 @@ class ObservedChannel(Channel[Any]):
         # What lies here is ``(port or place, item)``, of which the item is what people know.
         self._wrapped = tagged or held
         self._lying: deque[Any] = deque()
-        self._accepted = self._appended = self._passed_over = 0
+        self._accepted = 0
         self._cut_off = False
 
     @property
@@ -121,18 +121,17 @@ class ObservedChannel(Channel[Any]):
         """The run came to its end: everything sent was taken, or dropped and counted."""
         if self._cut_off:
             return
-        dropped = self.statistics().dropped
-        if self._lying:
-            self._broken("A1", f"{len(self._lying)} items were left in the edge into {self.name}")
-        lost = self._accepted - self._appended + self._passed_over - dropped
-        if lost:
+        now = self.statistics()
+        lost = self._accepted - now.taken - now.dropped
+        if lost > 0:
             self._broken(
-                "A1", f"the edge into {self.name} lost {lost} items beside the {dropped} that it dropped"
+                "A1", f"the edge into {self.name} lost {lost} of the {self._accepted} items sent there"
             )
+        elif lost < 0:
+            self._broken("A1", f"out of the edge into {self.name} came {-lost} items more than were sent")
 
     def _append(self, item: Any, size: int) -> None:
         # Written down first: who is woken by it looks at once, in an eager task.
-        self._appended += 1
         self._lying.append(item)
         super()._append(item, size)
         self._trace.note(f"{{}} lies in the edge into {self.name} ({self._fill()})", self._bare(item))
@@ -152,7 +151,6 @@ class ObservedChannel(Channel[Any]):
             passed += 1
         else:
             self._broken("A1", f"out of the edge into {self.name} came an item that was not put in, or twice")
-        self._passed_over += passed
         if passed and self._overflow is not Overflow.DROP_OLDEST:
             self._broken("A8", f"items left the edge into {self.name} in another order than they came")
 

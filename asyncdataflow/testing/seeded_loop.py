@@ -57,7 +57,7 @@ class _Drawing(asyncio.SelectorEventLoop):
         self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Put a task's step into the pool, and leave any other callback in its place."""
-        if not isinstance(getattr(callback, "__self__", None), asyncio.Task):
+        if not _is_step(callback):
             self._callbacks += 1
             return super().call_soon(callback, *args, context=context)
         return self.offer(callback, *args, context=context)
@@ -102,6 +102,12 @@ class _Drawing(asyncio.SelectorEventLoop):
         hook = self.hooks.pop(self.steps, None)
         if hook is not None:
             hook()
+
+
+def _is_step(callback: Callable[..., object]) -> bool:
+    """Whether it goes on with a task; ``task.cancel``, say, is a callback like any other."""
+    owner = getattr(callback, "__self__", None)
+    return isinstance(owner, asyncio.Task) and not hasattr(asyncio.Task, getattr(callback, "__name__", ""))
 
 
 class SeededLoop(_Drawing, VirtualLoop):

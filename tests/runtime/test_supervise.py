@@ -155,16 +155,3 @@ async def test_a_cancellation_that_nobody_asked_for_becomes_an_error_of_the_stag
     made = own_cancel(asyncio.CancelledError("mine"))
     assert isinstance(made, StageCancelledError)
     assert isinstance(made.__cause__, asyncio.CancelledError)
-
-
-async def test_a_cancellation_that_somebody_asked_for_stays_one():
-    async def main():
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError as error:
-            return own_cancel(error)
-
-    task = asyncio.create_task(main())
-    await asyncio.sleep(0)
-    task.cancel()
-    assert await task is None

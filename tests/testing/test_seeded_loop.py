@@ -101,3 +101,16 @@ def test_which_became_ready_first_makes_no_difference():
     for seed in range(20):
         assert len({run_seeded(seed, main(order)) for order in itertools.permutations(range(4))}) == 1
     assert len({run_seeded(seed, main(range(4))) for seed in range(200)}) == 24
+
+
+def test_a_method_of_a_task_is_a_callback_like_any_other():
+    async def main():
+        loop = asyncio.get_running_loop()
+        tasks = [asyncio.create_task(asyncio.sleep(1)) for _ in range(3)]
+        loop.call_soon(tasks[0].cancel)
+        loop.call_soon(tasks[1].cancel).cancel()
+        await asyncio.wait(tasks)
+        return [task.cancelled() for task in tasks]
+
+    for seed in range(20):
+        assert run_seeded(seed, main()) == [True, False, False]
