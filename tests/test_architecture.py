@@ -161,7 +161,16 @@ def test_imports_go_down_the_floors():
 
 def test_each_test_file_mirrors_a_place():
     """``tests/x/test_y.py`` tests ``asyncdataflow/x``; a folder that mirrors nothing is a mistake."""
-    lanes = {"property", "differential", "chaos", "integration", "typing", "examples"}
+    lanes = {
+        "property",
+        "differential",
+        "simulation",
+        "mutants",
+        "chaos",
+        "integration",
+        "typing",
+        "examples",
+    }
     folders = {
         path.parent.relative_to(ROOT / "tests").parts[0]
         for path in (ROOT / "tests").rglob("test_*.py")
