@@ -31,7 +31,6 @@ class Order:
         self._drawn = 0
         self._left = 0
         self._parked: dict[int, Any] = {}
-        self._flushing = False
         self._turns: dict[int, asyncio.Future[None]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -47,18 +46,14 @@ class Order:
             self._waiting.append(waiter)
             await waiter
         self._parked[ticket] = result
-        if self._flushing:
-            return
-        self._flushing = True
-        try:
-            while self._left in self._parked:
-                result = self._parked.pop(self._left)
-                self._wake(self._waiting)
-                await self._send(result)
-                del result  # Else it lives until the next one is finished.
-                self._advance()
-        finally:
-            self._flushing = False
+        # Whoever sends has taken its result out, and counts it only when it is sent: nobody else
+        # finds the next one here meanwhile.
+        while self._left in self._parked:
+            result = self._parked.pop(self._left)
+            self._wake(self._waiting)
+            await self._send(result)
+            del result  # Else it lives until the next one is finished.
+            self._advance()
 
     async def turn(self, ticket: int) -> None:
         """Wait until every earlier ticket has left; for workers that send for themselves."""

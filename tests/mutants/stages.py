@@ -16,18 +16,10 @@ MUTANTS = (
     ),
     Mutant(
         "result lost in the order",
-        "a result that is finished while another worker sends is dropped",
+        "a result that is finished before an earlier one is dropped",
         "_runtime/order.py",
-        """\
-        self._parked[ticket] = result
-        if self._flushing:
-            return
-""",
-        """\
-        if self._flushing:
-            return
-        self._parked[ticket] = result
-""",
+        "        self._parked[ticket] = result\n",
+        "        if ticket == self._left:\n            self._parked[ticket] = result\n",
     ),
     Mutant(
         "retry that reorders",
