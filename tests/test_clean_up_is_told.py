@@ -307,3 +307,23 @@ def test_an_error_of_clean_up_that_has_begun_is_told_where_nobody_wants_more(kin
     error = run_virtual(main())
     assert isinstance(error, ConnectionError)
     assert broker.log == ["closed"]
+
+
+def test_an_error_whose_clean_up_is_cut_because_nobody_wants_more_is_logged(caplog):
+    """It ends nothing any more: what was asked for has come."""
+
+    async def fails_and_takes_leave():
+        try:
+            yield 1
+            yield 2
+            raise ConnectionError("reading")
+        finally:
+            await asyncio.sleep(10)
+
+    async def slowly(n):
+        await asyncio.sleep(1)
+        return n
+
+    with caplog.at_level("INFO", "asyncdataflow"):
+        assert run_virtual(DataFlow((fails_and_takes_leave, slowly, take(2))).run()) == [1, 2]
+    assert "fails_and_takes_leave was cancelled while it dealt with ConnectionError('reading')" in caplog.text

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
-from ..errors import ChannelClosed, ShutdownTimeoutError, StageCancelledError, UnevenZipError
+from ..errors import ChannelClosed, ShutdownTimeoutError, UnevenZipError
 from ..graph import Graph
 from ..naming import annotate, describe_error
 from ..operators.combine import Zip
@@ -28,7 +28,7 @@ from .channel import Channel, Receiver
 from .leaving import described
 from .parts import parts_of
 from .resources import open_resources
-from .supervise import not_an_ending, own_cancel
+from .supervise import not_an_ending, unordered_cancel
 from .worker import Loop, Work
 
 __all__ = ("GRACE", "Execution")
@@ -256,9 +256,10 @@ class Execution:
                 self.fail(error, work)
         except asyncio.CancelledError as cancelled:
             if not (work.retired or work.draining or self.state == "stopping" or self._torn_down):
-                task = asyncio.current_task()
-                outside = StageCancelledError("a worker was cancelled from outside")
-                self.fail(outside if task and task.cancelling() else own_cancel(cancelled), work)
+                self.fail(unordered_cancel(cancelled), work)
+            elif isinstance(cancelled.__context__, Exception):
+                told = describe_error(cancelled.__context__)
+                _logger.info("%s: %s was cancelled while it dealt with %s", self.name, work.stage.title, told)
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error, work)
 

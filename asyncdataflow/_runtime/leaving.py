@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from ..frames import awaited_frames
 from ..stage import Stage
 
 __all__ = ("Leaving", "described")
@@ -75,16 +76,10 @@ class Leaving:
 
 
 def described(task: asyncio.Task[None], stage: Stage[Any, Any]) -> str:
-    """The stage and where its task waits: down the awaits, of which ``get_stack`` has the first only."""
-    stack: list[str] = []
-    awaited: Any = task.get_coro()
-    while awaited is not None:
-        for kind in ("cr", "ag", "gi"):
-            frame = getattr(awaited, f"{kind}_frame", None)
-            if frame is not None:
-                stack.append(f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
-                awaited = getattr(awaited, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
-                break
-        else:
-            awaited = None
+    """The stage and where its task waits."""
+    stack = [
+        f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        for frame in awaited_frames(task.get_coro())
+        if frame is not None
+    ]
     return "\n".join([f"stage {stage.title} ({stage.path}) swallows its cancellation in", *stack])

@@ -15,7 +15,7 @@ from ..policy import DeadLetterPolicy, Retry
 from ..stage import Stage
 from .channel import Sender
 
-__all__ = ("Counters", "Supervisor", "not_an_ending", "own_cancel")
+__all__ = ("Counters", "Supervisor", "not_an_ending", "own_cancel", "unordered_cancel")
 
 
 @dataclass(slots=True)
@@ -126,6 +126,14 @@ def not_an_ending(error: Exception) -> Exception:
     made = RuntimeError(f"the stage raised {type(error).__name__}")
     made.__cause__ = error
     return made
+
+
+def unordered_cancel(error: asyncio.CancelledError) -> StageCancelledError:
+    """The error to make of a worker's end by a ``CancelledError`` that the runtime did not ask for."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return StageCancelledError("a worker was cancelled from outside")
+    return own_cancel(error)
 
 
 def own_cancel(error: asyncio.CancelledError) -> StageCancelledError:

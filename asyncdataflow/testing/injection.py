@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any, Final
 
+from ..frames import awaited_frames
 from ..stage import Stage
 from .faults import Faults
 from .seeded_loop import SeededLoop
@@ -220,15 +221,11 @@ class _Interposed:
 
 def _may_raise(awaited: Any) -> bool:
     """Whether what is waited for in there is of a kind from which errors come."""
-    module = name = ""
-    while awaited is not None and type(awaited).__name__ != "FutureIter":
-        kind = next((each for each in ("cr", "ag", "gi") if hasattr(awaited, f"{each}_frame")), None)
-        frame = kind and getattr(awaited, f"{kind}_frame")
-        if not frame:
-            return False
-        module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        awaited = getattr(awaited, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
-    return name in _SLEEPS or module.partition(".")[0] not in ("asyncio", "asyncdataflow")
+    *_, innermost = (None, *awaited_frames(awaited))
+    if innermost is None:
+        return False
+    package = innermost.f_globals.get("__name__", "").partition(".")[0]
+    return innermost.f_code.co_name in _SLEEPS or package not in ("asyncio", "asyncdataflow")
 
 
 class UnreliableItems(AsyncIterator[Any]):

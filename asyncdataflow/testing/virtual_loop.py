@@ -17,9 +17,11 @@ import asyncio
 import selectors
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from ..errors import DeadlockError, LivelockError
+from ..frames import awaited_frames
 
 __all__ = ("VirtualLoop",)
 
@@ -114,18 +116,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def described(self, task: asyncio.Task[Any]) -> str:
         """A task's name and the lines where it waits; of this library's own the last only."""
-        lines = list(_awaits(task.get_coro()))
-        told = [line for line, ours in lines if not ours] or [line for line, _ in lines[-1:]]
-        return f"{task.get_name()}: {' > '.join(told) or 'not begun'}"
+        frames = [frame for frame in awaited_frames(task.get_coro()) if frame is not None]
+        told = [frame for frame in frames if not _is_ours(frame)] or frames[-1:]
+        return f"{task.get_name()}: {' > '.join(map(_line, told)) or 'not begun'}"
 
 
-def _awaits(awaitable: Any) -> Iterator[tuple[str, bool]]:
-    """The lines where a coroutine waits, from its own down to the innermost, and whether they are ours."""
-    while awaitable is not None:
-        kind = next((each for each in ("cr", "ag", "gi") if hasattr(awaitable, f"{each}_frame")), None)
-        frame = kind and getattr(awaitable, f"{kind}_frame")
-        if not frame:
-            return
-        file = Path(frame.f_code.co_filename)
-        yield f"{frame.f_code.co_qualname} ({file.name}:{frame.f_lineno})", _PACKAGE in file.parents
-        awaitable = getattr(awaitable, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+def _is_ours(frame: FrameType) -> bool:
+    return _PACKAGE in Path(frame.f_code.co_filename).parents
+
+
+def _line(frame: FrameType) -> str:
+    return f"{frame.f_code.co_qualname} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})"
