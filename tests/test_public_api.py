@@ -104,7 +104,8 @@ def module_docstring_names(path):
 
 def test_the_root_names_what_it_imports_and_no_more():
     front = PACKAGE / "__init__.py"
-    shown = {name for name in vars(asyncdataflow) if not name.startswith("_")}
+    # pytest rewrites the asserts of a package that has a plugin, with names of its own.
+    shown = {name for name in vars(asyncdataflow) if not name.startswith(("_", "@"))}
     submodules = {path.stem for path in PACKAGE.glob("*.py")} | {
         path.parent.name for path in PACKAGE.glob("*/__init__.py")
     }
