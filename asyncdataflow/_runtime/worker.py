@@ -27,13 +27,13 @@ from .order import Order
 from .routing import Outlet
 from .supervise import Counters, Supervisor, not_an_ending, own_cancel
 
-__all__ = ("Loop", "Work")
+__all__ = ("NOTHING", "Loop", "Work")
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """A worker's life, not yet begun: a coroutine that is never stepped would warn."""
 
-_NOTHING: Final = object()
-"""What a skipped item makes; never leaves this module, so no item can be taken for it."""
+NOTHING: Final = object()
+"""What a skipped item makes, and the end of items; never in a channel, so no item is taken for it."""
 
 
 class Work:
@@ -224,7 +224,7 @@ class Work:
                 self.reading = False
             if error is not None:
                 raise error
-            if item is _NOTHING:
+            if item is NOTHING:
                 return
             self.counters.received += 1
             if self._limiter is not None:
@@ -263,7 +263,7 @@ class Work:
                 error = not_an_ending(raised)
             try:
                 if not await self.supervisor.again(error, item, attempt, since):
-                    return _NOTHING
+                    return NOTHING
             finally:
                 del error  # Its traceback has this frame, which has the item: a cycle.
             attempt += 1
@@ -276,7 +276,7 @@ class Work:
         return list(operator.decide(item, result, self._branches))
 
     async def _emit(self, made: Any) -> None:
-        if made is not _NOTHING:
+        if made is not NOTHING:
             if self._operator is not None:
                 await self.outlet.deliver(made)
                 empty = not made
@@ -334,7 +334,7 @@ class Work:
         try:
             while True:
                 made, failed = await self._next_of(items)
-                if failed is not None or made is _NOTHING:
+                if failed is not None or made is NOTHING:
                     break
                 if turn is not None:
                     await turn()
@@ -357,16 +357,16 @@ class Work:
         return failed, sent
 
     async def _next_of(self, items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
-        """The next item, ``_NOTHING`` at the end, or the stage's own error."""
+        """The next item, ``NOTHING`` at the end, or the stage's own error."""
         try:
             return await anext(items), None
         except StopAsyncIteration:
-            return _NOTHING, None
+            return NOTHING, None
         except asyncio.CancelledError as cancelled:
             if self.leaving.ordered():
                 raise
-            return _NOTHING, own_cancel(cancelled)
+            return NOTHING, own_cancel(cancelled)
         except Exception as error:
             if self.leaving.ordered():
                 raise
-            return _NOTHING, error
+            return NOTHING, error

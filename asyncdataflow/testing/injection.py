@@ -235,6 +235,9 @@ class UnreliableItems(AsyncIterator[Any]):
         items: What it gives.
         injector: Decides.
         name: The stage's name.
+
+    Attributes:
+        fresh: What came last, the end or an item, came from ``items``.
     """
 
     def __init__(self, items: AsyncIterator[Any], injector: Injector, name: str) -> None:
@@ -245,9 +248,11 @@ class UnreliableItems(AsyncIterator[Any]):
         self._again: deque[Any] = deque()
         self._repeated = False
         self._ended = False
+        self.fresh = True
 
     async def __anext__(self) -> Any:
         """The next item, or one that was there before."""
+        self.fresh = False
         if self._again:
             return self._again.popleft()
         if self._ended or self._injector.strikes("ends_early", f"in {self._name}"):
@@ -262,6 +267,7 @@ class UnreliableItems(AsyncIterator[Any]):
                 self._again.extend(self._last)
                 await asyncio.sleep(self._injector.delay())
                 return self._again.popleft()
+        self.fresh = True
         item = await anext(self.items)
         self._last.append(item)
         self._repeated = False

@@ -10,12 +10,15 @@ says what the letters mean.
 from __future__ import annotations
 
 import asyncio
+import weakref
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from .._runtime.channel import Channel
 from .._runtime.execution import Execution
-from .._runtime.worker import Work
+from .._runtime.job import Job, LaneIterator
+from .._runtime.worker import NOTHING, Work
 from ..bound import bound
 from ..errors import ShutdownTimeoutError
 from ..graph import Edge, Graph, named
@@ -50,6 +53,7 @@ class Ledger:
         self.broken: list[str] = []
         self._trace = trace
         self._injector = injector
+        self._said: weakref.WeakKeyDictionary[Job, deque[Any]] = weakref.WeakKeyDictionary()
 
     def begun(self, execution: Execution) -> None:
         """A run has begun."""
@@ -69,7 +73,24 @@ class Ledger:
 
     def work(self, *args: Any) -> Work:
         """What works on a stage of a run."""
-        return ObservedWork(self._trace, self.report, self._injector, self._check_bounds, *args)
+        return ObservedWork(self._trace, self, self._injector, self._check_bounds, *args)
+
+    def said(self, message: tuple[Job | None, bool, Any]) -> None:
+        """A thread says something; an item of an iterator has to be heard on the loop, once and in turn."""
+        job, is_item, value = message
+        if is_item and isinstance(job, LaneIterator):
+            self._said.setdefault(job, deque()).append(value)
+
+    def heard(self, iterator: LaneIterator, item: Any, stage: str) -> None:
+        """The loop has got an item of an iterator in a thread, or its end."""
+        said = self._said.get(iterator, deque())
+        if item is NOTHING:
+            if said:
+                self.report("A1", f"{len(said)} items that {stage} made in a thread never came to the loop")
+        elif not said or said.popleft() is not item:
+            self.report(
+                "A1", f"{stage} made items in a thread, which came to the loop twice or in another order"
+            )
 
     def report(self, rule: str, seen: str) -> None:
         """A rule was broken."""

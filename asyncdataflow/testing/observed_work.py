@@ -7,9 +7,10 @@ import functools
 import weakref
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from .._runtime.call import Call
+from .._runtime.job import LaneIterator
 from .._runtime.keyed import Keyed
 from .._runtime.worker import Loop, Work
 from ..errors import ChannelClosed
@@ -17,10 +18,19 @@ from ..operators.accumulate import Batch
 from ..operators.combine import Concat
 from ..operators.protocol import StreamOperator
 from .injection import Injector, UnreliableItems
-from .observed_channel import ReportBroken
 from .trace import Trace
 
-__all__ = ("ObservedWork",)
+__all__ = ("Keeper", "ObservedWork")
+
+
+class Keeper(Protocol):
+    """What a stage needs of the ledger."""
+
+    def report(self, rule: str, seen: str) -> None:
+        """A rule was broken."""
+
+    def heard(self, iterator: LaneIterator, item: Any, stage: str) -> None:
+        """The loop has got an item of an iterator in a thread, or its end."""
 
 
 class ObservedWork(Work):
@@ -28,7 +38,7 @@ class ObservedWork(Work):
 
     Args:
         trace: Takes what happens, in words.
-        broken: Takes the rules that are broken.
+        keeper: Keeps the ledger: takes the rules that are broken, and what threads have made.
         injector: Decides what goes wrong.
         pulled: Called behind each item of a source.
         parts: As of a work.
@@ -38,11 +48,12 @@ class ObservedWork(Work):
     """
 
     def __init__(
-        self, trace: Trace, broken: ReportBroken, injector: Injector, pulled: Callable[[], None], *parts: Any
+        self, trace: Trace, keeper: Keeper, injector: Injector, pulled: Callable[[], None], *parts: Any
     ) -> None:
         super().__init__(*parts)
         self._trace = trace
-        self._broken = broken
+        self._keeper = keeper
+        self._broken = keeper.report
         self._injector = injector
         self._pulled = pulled
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
@@ -153,6 +164,14 @@ class ObservedWork(Work):
         if error is not None:
             self._trace.note(f"{self.stage.title} raises {{}} on {{}}", error, item)
         return error, sent
+
+    async def _next_of(self, items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
+        made, error = await super()._next_of(items)
+        fresh = not isinstance(items, UnreliableItems) or items.fresh
+        source = items.items if isinstance(items, UnreliableItems) else items
+        if fresh and error is None and isinstance(source, LaneIterator):
+            self._keeper.heard(source, made, self.stage.title)
+        return made, error
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         if self._injector.meets(self.stage):

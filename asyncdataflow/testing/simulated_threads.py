@@ -238,10 +238,16 @@ class SimulatedInbox(Generic[T]):
 
 
 class SimulatedOutbox(Generic[T]):
-    """What was done, on its way from simulated threads to the loop."""
+    """What was done, on its way from simulated threads to the loop.
 
-    def __init__(self, loop: SeededLoop) -> None:
+    Args:
+        loop: The loop of the simulation.
+        said: Called with what is put in, in the thread.
+    """
+
+    def __init__(self, loop: SeededLoop, said: Callable[[T], None] | None = None) -> None:
         self._loop = loop
+        self._said = said
         self._items: deque[T] = deque()
         self._changed = loop.create_future()
         self._closed = False
@@ -251,6 +257,8 @@ class SimulatedOutbox(Generic[T]):
         give_way()
         if self._closed:
             raise Closed
+        if self._said is not None:
+            self._said(item)
         self._items.append(item)
         self._loop.call_soon_threadsafe(self._change, context=contextvars.Context())
         give_way()

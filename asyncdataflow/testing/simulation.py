@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .._runtime.bridge import Outbox
 from .._runtime.parts import Parts
 from ..errors import BrokenRuleError, DeadlockError, LivelockError, WorkerLostError
 from ..naming import describe_error
@@ -26,6 +27,7 @@ from .isolation import (
 )
 from .ledger import Ledger
 from .simulated_loop import MOST_TURNS, SimulatedLoop, SimulatedWorkshop, sleeping_in_virtual_time
+from .simulated_threads import SimulatedOutbox
 from .trace import Trace
 
 __all__ = ("Outcome", "Simulation", "Story")
@@ -96,7 +98,7 @@ class Simulation:
         self.trace = Trace(self.loop, kept=traced)
         self.injector = Injector(self.loop, faults, self.trace.note, raise_from)
         self.ledger = Ledger(self.trace, self.injector)
-        workshop = _FaultyWorkshop(self.loop, self.injector)
+        workshop = _WatchedWorkshop(self.loop, self.injector, self.ledger)
         self.loop.ledger = self.ledger
         self.loop.dataflow_parts = Parts(workshop, self.ledger.channel, self.ledger.work, self.ledger.begun)
         self.way = next((each for each in _WAYS if self.injector.strikes(each, "at some step")), None)
@@ -240,12 +242,18 @@ class _WatchedLoop(SimulatedLoop):
             self.ledger.report("D42", f"{context.get('message')}{told}")
 
 
-class _FaultyWorkshop(SimulatedWorkshop):
-    """Simulated threads and processes whose functions meet faults."""
+class _WatchedWorkshop(SimulatedWorkshop):
+    """Simulated threads and processes whose functions meet faults, and whose items are counted."""
 
-    def __init__(self, loop: SimulatedLoop, injector: Injector) -> None:
+    def __init__(self, loop: SimulatedLoop, injector: Injector, ledger: Ledger) -> None:
         super().__init__(loop)
+        self._watched = loop
         self._injector = injector
+        self._ledger = ledger
+
+    def outbox(self) -> Outbox[Any]:
+        """As it is, and written down."""
+        return SimulatedOutbox(self._watched, self._ledger.said)
 
     def prepared(self, stage: Stage[Any, Any], function: Any) -> Any:
         """With faults around it."""

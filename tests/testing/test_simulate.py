@@ -17,12 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from asyncdataflow import DataFlow, batch, merge, stage
+from asyncdataflow._runtime.job import LaneIterator
 from asyncdataflow._runtime.worker import Work
 from asyncdataflow.errors import BrokenRuleError, DeadlockError, EndOfChannel, LivelockError
 from asyncdataflow.operators.accumulate import Batch
 from asyncdataflow.operators.combine import Merge
 from asyncdataflow.testing import Faults, simulate
-from tests.testing.simulated_flows import COUNT, chain, mixed, numbers, slowly
+from tests.testing.simulated_flows import COUNT, chain, generators, mixed, numbers, slowly, threads
 
 
 def racy():
@@ -483,3 +484,32 @@ def test_a_batch_that_drops_its_last_items_is_found(monkeypatch):
 
     monkeypatch.setattr(Batch, "_collect", collect)
     assert not simulate(lambda: DataFlow((numbers, batch(3))), seeds=1).passed
+
+
+@pytest.mark.parametrize(
+    ("make", "mistake"),
+    # What the stage's generator makes are equal items: turned round they are the same.
+    [
+        (threads, "loses"),
+        (threads, "doubles"),
+        (threads, "turns round"),
+        (generators, "loses"),
+        (generators, "doubles"),
+    ],
+)
+def test_an_item_between_a_thread_and_the_loop_is_watched(make, mistake, monkeypatch):
+    real = LaneIterator.deliver
+
+    def deliver(self, flag, value):
+        done = real(self, flag, value)
+        if flag and len(self._ready) and mistake == "doubles":
+            self._ready.append(value)
+        if flag and mistake == "loses" and value == 3:
+            self._ready.remove(value)
+        if mistake == "turns round":
+            self._ready.reverse()
+        return done
+
+    monkeypatch.setattr(LaneIterator, "deliver", deliver)
+    report = simulate(make, seeds=10)
+    assert any("in a thread" in str(each.error) for each in report.failures)
