@@ -75,8 +75,8 @@ def test_nothing_is_judged_without_ours():
 
 
 def test_medians_are_per_item():
-    rounds = [{"items": 10, "seconds": each, "cpu": 2 * each, "first": None} for each in (30.0, 10.0, 20.0)]
-    assert medians_of(rounds) == Medians(2.0, 4.0)
+    rounds = [{"items": 10, "seconds": each, "cpu": 2 * each, "first": None} for each in (30.0, 10.0, 80.0)]
+    assert medians_of(rounds) == Medians(3.0, 6.0)
 
 
 def test_a_contestant_with_wrong_results_is_not_measured():

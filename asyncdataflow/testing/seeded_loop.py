@@ -81,6 +81,14 @@ class _Drawing(asyncio.SelectorEventLoop):
             return super().call_soon_threadsafe(self._step, self._callbacks, context=contextvars.Context())
         return super().call_soon(self._step, self._callbacks, context=contextvars.Context())
 
+    def forgotten(self) -> list[asyncio.Task[Any]]:
+        """Tasks that have failed, and whose exception nobody has looked at.
+
+        asyncio logs that when they are collected, which for what is in a cycle is any time.
+        """
+        tasks = [each for each in self._numbers if isinstance(each, asyncio.Task) and each.done()]
+        return [each for each in tasks if getattr(each, "_log_traceback", False)]
+
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:

@@ -192,6 +192,9 @@ class Simulation:
         mine = {own, asyncio.current_task(self.loop)}
         for task in sorted(asyncio.all_tasks() - mine, key=lambda each: each.get_name()):
             self.ledger.report("C22", f"a task is left: {self.loop.described(task)}")
+        for forgotten in self.loop.forgotten():
+            if (error := forgotten.exception()) is not None:
+                self.ledger.report("D42", f"Task exception was never retrieved ({describe_error(error)})")
         for thread in self.loop.threads():
             self.ledger.report("F62", f"a thread is left: {thread.described()}")
         if any(each.ag_frame is not None for each in generators):
