@@ -51,6 +51,10 @@ mutants: $(VENV)/.test  ## Break the runtime on purpose, and see which tests not
 bench: $(VENV)/.test  ## Run the benchmarks
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each"; done
 
+.PHONY: speed
+speed: $(VENV)/.test  ## Measure the speed table; it fails while a floor is missed
+	@PYTHONPATH=benchmarks $(BIN)/python -m speed
+
 .PHONY: torture
 torture: $(VENV)/.test  ## Put us and four peers to the torture table: about 35 minutes
 	$(BIN)/python benchmarks/torture_table.py --runs 10000 --peer-runs 200 --side-by-side 6

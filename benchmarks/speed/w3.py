@@ -1,0 +1,162 @@
+"""W3: waits of 1 to 5 ms, many at once, in order and not."""
+
+# What a contestant needs is imported where it runs: only its own environment has it.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from .feed import EDGE, END, in_any_order, in_order, numbers
+from .workload import BEST_PEER, LIMIT, OURS, Contestant, Floor, Workload
+
+
+async def wait(number: int) -> int:
+    """A stage that waits, each item for a time of its own, the same in every run."""
+    await asyncio.sleep(0.001 + number * 7919 % 4001 / 1e6)
+    return number
+
+
+async def limit(concurrency: int, items: int) -> list[int]:
+    """Bare tasks over one iterator, in no order."""
+    taken: list[int] = []
+    source = numbers(items)
+
+    async def work() -> None:
+        # Several tasks may share it, because it never waits.
+        async for number in source:
+            taken.append(await wait(number))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(concurrency):
+            group.create_task(work())
+    return taken
+
+
+async def asyncio_queue(concurrency: int, items: int) -> list[int]:
+    """The tasks between two queues."""
+    inbox: asyncio.Queue[Any] = asyncio.Queue(EDGE)
+    outbox: asyncio.Queue[Any] = asyncio.Queue(EDGE)
+
+    async def feed() -> None:
+        async for number in numbers(items):
+            await inbox.put(number)
+        for _ in range(concurrency):
+            await inbox.put(END)
+
+    async def work() -> None:
+        while (number := await inbox.get()) is not END:
+            await outbox.put(await wait(number))
+
+    async def results() -> AsyncIterator[int]:
+        for _ in range(items):
+            yield await outbox.get()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(feed())
+        for _ in range(concurrency):
+            group.create_task(work())
+        return [each async for each in results()]
+
+
+async def ours(concurrency: int, ordered: bool, items: int) -> list[int]:
+    """A stage with ``concurrency``."""
+    from asyncdataflow import DataFlow, stage
+
+    flow = DataFlow((numbers, stage(wait, concurrency=concurrency, ordered=ordered)))
+    async with flow.stream({"count": items}) as run:
+        return [each async for each in run]
+
+
+async def aiostream(concurrency: int, ordered: bool, items: int) -> list[int]:
+    """``map`` with a task limit."""
+    from aiostream import pipe, stream
+
+    async def each_wait(number: int, *_: int) -> int:
+        return await wait(number)
+
+    # Typed for functions of any number of streams, which does not infer one.
+    mapped: Any = pipe.map
+    results = stream.iterate(numbers(items)) | mapped(each_wait, task_limit=concurrency, ordered=ordered)
+    async with results.stream() as streamer:
+        return [each async for each in streamer]
+
+
+async def streamable(concurrency: int, ordered: bool, items: int) -> list[int]:
+    """``map`` with concurrency."""
+    from streamable import stream  # type: ignore[import-not-found]
+
+    results = stream(numbers(items)).map(wait, concurrency=concurrency, as_completed=not ordered)
+    return [each async for each in results]
+
+
+async def pypeln(concurrency: int, ordered: bool, items: int) -> list[int]:
+    """A task stage with workers; ``ordered`` puts all results in order once they are there."""
+    import pypeln as pl  # type: ignore[import-not-found]
+
+    results = pl.task.map(wait, numbers(items), workers=concurrency, maxsize=concurrency)
+    if ordered:
+        results = pl.task.ordered(results, maxsize=concurrency)
+    async with aclosing(aiter(results)) as iterator:
+        return [each async for each in iterator]
+
+
+async def streamz(concurrency: int, items: int) -> list[int]:
+    """A ``map_async`` node, which keeps the order."""
+    from streamz import Stream  # type: ignore[import-not-found]
+
+    taken: list[int] = []
+    ended = asyncio.Event()
+
+    def sink(number: int) -> None:
+        taken.append(number)
+        if len(taken) == items:
+            ended.set()
+
+    source = Stream(asynchronous=True)
+    # It runs one more at once than that: as many as its queue holds, and the one that it waits for.
+    source.map_async(wait, parallelism=concurrency - 1).sink(sink)
+    async for number in numbers(items):
+        await source.emit(number)
+    await ended.wait()
+    return taken
+
+
+def waits(concurrency: int, items: int, floor: float, *, ordered: bool) -> Workload:
+    """One cell of the row."""
+    bound = functools.partial
+    queue = Contestant("asyncio_queue", bound(asyncio_queue, concurrency))
+    in_ = "in order" if ordered else "in any order"
+    return Workload(
+        f"W3-{concurrency}{'-ordered' if ordered else ''}",
+        f"waits of 1 to 5 ms, {concurrency} at once, {in_}",
+        items,
+        (
+            Contestant(
+                LIMIT,
+                bound(limit, concurrency),
+                "limit",
+                note="bare tasks over one iterator, in any order",
+                check=in_any_order,
+            ),
+            *(() if ordered else (queue,)),
+            Contestant(OURS, bound(ours, concurrency, ordered), "ours"),
+            Contestant("aiostream", bound(aiostream, concurrency, ordered), "peer", "aiostream", 0.5),
+            Contestant("streamable", bound(streamable, concurrency, ordered), "peer", "streamable"),
+            Contestant("pypeln", bound(pypeln, concurrency, ordered), "peer", "pypeln", 0.5),
+            Contestant("streamz", bound(streamz, concurrency), "peer", "streamz", 0.25, "always in order"),
+        ),
+        in_order if ordered else in_any_order,
+        (Floor(LIMIT, floor), Floor(BEST_PEER, 1, "cpu")),
+    )
+
+
+W3 = tuple(
+    waits(concurrency, items, floor, ordered=ordered)
+    for concurrency, items, floor in ((100, 20_000, 0.95), (1000, 50_000, 0.8))
+    for ordered in (False, True)
+)
