@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import random
@@ -17,10 +18,24 @@ from .trace import Trace
 __all__ = (
     "collecting_nothing",
     "drawing_from",
+    "refuse_on_a_loop",
     "told_of_logs",
     "told_of_warnings",
     "watched_generators",
 )
+
+
+def refuse_on_a_loop(told: str) -> None:
+    """What has loops of its own cannot run where one runs already.
+
+    Raises:
+        RuntimeError: One does; the message is ``told``.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(told)
 
 
 @contextmanager

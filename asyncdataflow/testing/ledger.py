@@ -51,6 +51,7 @@ class Ledger:
         self.executions: list[Execution] = []
         self.outer: list[Execution] = []
         self.broken: list[str] = []
+        self._limits: dict[Execution, int] = {}
         self._trace = trace
         self._injector = injector
         self._said: weakref.WeakKeyDictionary[Job, deque[Any]] = weakref.WeakKeyDictionary()
@@ -61,6 +62,8 @@ class Ledger:
         if not any(task in each.tasks for each in self._works()):
             self.outer.append(execution)
         self.executions.append(execution)
+        if _is_simple(execution.graph):
+            self._limits[execution] = bound(execution.graph, execution.output.statistics().capacity)
         self._trace.note(f"a run of {execution.name} begins")
 
     def _works(self) -> Iterator[ObservedWork]:
@@ -145,9 +148,8 @@ class Ledger:
                 )
 
     def _check_bounds(self) -> None:
-        for execution in self.executions:
-            limit = bound(execution.graph, execution.output.statistics().capacity)
-            if _is_simple(execution.graph) and (pulled := _outstanding(execution)) > limit:
+        for execution, limit in self._limits.items():
+            if (pulled := _outstanding(execution)) > limit:
                 self.report(
                     "A4", f"{pulled} source items are taken and not settled, where bound() is {limit}"
                 )

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ..dataflow import DataFlow, collected
 from ..naming import callable_name
 from .faults import Faults
+from .isolation import refuse_on_a_loop
 from .report import Failure, Report
 from .simulated_loop import MOST_TURNS
 from .simulated_threads import StuckThreadError
@@ -235,7 +236,9 @@ class Findings:
         check: Callable[[Any], object] | None,
     ) -> Outcome:
         """Run a simulation once; the first of which something does not hold once more, to tell how."""
-        _not_on_a_loop()
+        refuse_on_a_loop(
+            "a simulation has a loop of its own: call it from a plain function, not from an async one"
+        )
         simulated = simulation(traced=False)
         outcome = simulated.run(story)
         error = outcome.broken or claimed(check, simulated, outcome)
@@ -276,13 +279,3 @@ def _ending(error: BaseException | None, outcome: Outcome, simulation: Simulatio
     if simulation.cut_short:
         return "cut short"
     return "completed" if outcome.error is None else "failed by a fault"
-
-
-def _not_on_a_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise RuntimeError(
-        "a simulation has a loop of its own: call it from a plain function, not from an async one"
-    )

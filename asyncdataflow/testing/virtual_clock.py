@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from .isolation import refuse_on_a_loop
 from .orderly_loop import OrderlyLoop
 from .simulated_loop import sleeping_in_virtual_time
 from .virtual_loop import VirtualLoop
@@ -61,12 +62,10 @@ class VirtualClock:
             RuntimeError: A loop runs already, as in a test that is ``async`` itself.
         """
         try:
-            asyncio.get_running_loop()
+            refuse_on_a_loop("a loop runs here already, on virtual time in an async test: await it instead")
         except RuntimeError:
-            pass
-        else:
             main.close()
-            raise RuntimeError("a loop runs here already, on virtual time in an async test: await it instead")
+            raise
         if self._runner is None:
             self._runner = asyncio.Runner(loop_factory=OrderlyLoop)
             self._loop = self._runner.get_loop()

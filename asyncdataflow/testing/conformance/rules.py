@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import BrokenRuleError
 from ...naming import describe_error
+from ..isolation import refuse_on_a_loop
 
 __all__ = ("Rule", "judge")
 
@@ -52,7 +53,10 @@ def judge(part: str, checks: Iterable[tuple[Rule, Callable[[], str | None]]]) ->
           B1: Nothing is left over.
             seen: 3 were left
     """
-    _refuse_in_a_loop(part)
+    refuse_on_a_loop(
+        f"{part} is tried on loops of its own, and one is running here; "
+        "call the kit from a plain function: def test_…(), not async def test_…()"
+    )
     broken, tried = [], []
     for rule, check in checks:
         tried.append(rule)
@@ -62,17 +66,6 @@ def judge(part: str, checks: Iterable[tuple[Rule, Callable[[], str | None]]]) ->
     if broken:
         raise BrokenRuleError(f"{part} breaks {len(broken)} of {len(tried)} rules:\n" + "\n".join(broken))
     return tuple(tried)
-
-
-def _refuse_in_a_loop(part: str) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise RuntimeError(
-        f"{part} is tried on loops of its own, and one is running here; "
-        "call the kit from a plain function: def test_…(), not async def test_…()"
-    )
 
 
 def _seen(check: Callable[[], str | None]) -> str | None:
