@@ -21,7 +21,7 @@ __all__ = ("build",)
 
 def build(
     graph: Graph,
-    results: Channel[tuple[int, Any]],
+    results: Channel[Any],
     params: Mapping[str, Any],
     resources: Mapping[str, Any],
     items: Any,
@@ -31,7 +31,7 @@ def build(
 
     Args:
         graph: A validated graph.
-        results: The output edge.
+        results: The output edge, which has the run's baton.
         params: The run's parameters.
         resources: The run's resources, opened.
         items: What a feed reads.
@@ -66,7 +66,7 @@ def _work(stage: Stage[Any, Any], wiring: _Wiring, bound: Bound) -> Work:
 class _Wiring:
     """The channels of a graph, each made when first asked for."""
 
-    def __init__(self, graph: Graph, results: Channel[tuple[int, Any]], parts: Parts) -> None:
+    def __init__(self, graph: Graph, results: Channel[Any], parts: Parts) -> None:
         self.graph = graph
         self.parts = parts
         self._results = results
@@ -78,7 +78,11 @@ class _Wiring:
         if key not in self._channels:
             stage = self.graph.by_name[target]
             self._channels[key] = self.parts.channel(
-                stage.buffer, stage.overflow, name=target, tagged=self._tagged(target)
+                stage.buffer,
+                stage.overflow,
+                name=target,
+                tagged=self._tagged(target),
+                baton=self._results.baton,
             )
         return self._channels[key]
 
@@ -91,7 +95,8 @@ class _Wiring:
         """The way out of a stage."""
         name = named(stage)
         if name in self.graph.outputs:
-            return Results(self._results.sender(), self.graph.outputs.index(name))
+            only = len(self.graph.outputs) == 1
+            return Results(self._results.sender(), None if only else self.graph.outputs.index(name))
         branches: defaultdict[int, list[Sender[Any]]] = defaultdict(list)
         for edge in self.graph.out_of(name):
             if not edge.dead_letters:

@@ -28,10 +28,10 @@ from contextlib import (
     contextmanager,
 )
 from dataclasses import dataclass
-from types import AsyncGeneratorType, GeneratorType, TracebackType
-from typing import Any, Final, TypeVar
+from types import TracebackType
+from typing import Any, TypeVar
 
-from ..errors import ArgumentsError, ResultError, StageTimeoutError
+from ..errors import ArgumentsError, StageTimeoutError
 from ..operators.streamwise import opened
 from ..parameters import spread
 from ..portable import portable
@@ -39,11 +39,10 @@ from ..stage import Stage
 from .child import enter
 from .lane import Lane, LaneIterator, Target
 from .process import ProcessTarget
+from .result import checked, settled
 from .workshop import Workshop
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined", "enter_any")
-
-_GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
 T = TypeVar("T")
 
@@ -59,6 +58,10 @@ class Bound:
     items: Any = None
 
 
+def _not_direct(item: Any) -> Any:
+    raise NotImplementedError("this stage's function cannot be called with an item alone")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One worker's way to its stage's callable.
@@ -67,11 +70,15 @@ class Call:
         one: Call with an item and wait for the result.
         each: Call with an item and iterate over what it makes; leaving closes it.
         apply: Call with these very arguments, for operators.
+        direct: The function itself, where it takes an item and nothing has to be done about it.
+        awaits: What that returns is to be awaited.
     """
 
     one: Callable[[Any], Awaitable[Any]]
     each: Each
     apply: Callable[..., Awaitable[Any]]
+    direct: Callable[[Any], Any] = _not_direct
+    awaits: bool = False
 
 
 class Calls:
@@ -102,6 +109,12 @@ class Calls:
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
 
+    @property
+    def is_direct(self) -> bool:
+        """A worker's call has a ``direct`` function."""
+        direct = self._how.arguments == "item" and self._how.kind in ("coroutine", "function")
+        return direct and self.lane is None and self._stage.timeout is None and not self._how.many
+
     def worker(self) -> AbstractAsyncContextManager[Call]:
         """A worker's call; what the worker has of its own is made on entry and closed on exit."""
         return _Opening(self._enter_worker)
@@ -113,11 +126,18 @@ class Calls:
             function = await stack.enter_async_context(self._stage.fn.open())
         else:
             own = {name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()}
-            function = (
-                functools.partial(self._stage.fn, **self._kwargs, **own) if callable(self._stage.fn) else None
-            )
+            given = {**self._kwargs, **own}
+            function = self._stage.fn if callable(self._stage.fn) else None
+            if given and function is not None:
+                function = functools.partial(function, **given)
         function = self._workshop.prepared(self._stage, function)
-        return Call(self._loop_one(function), self._loop_each(function), self._loop_apply(function))
+        return Call(
+            self._loop_one(function),
+            self._loop_each(function),
+            self._loop_apply(function),
+            function if self.is_direct else _not_direct,
+            self._how.kind == "coroutine",
+        )
 
     def let_go(self) -> None:
         """Forget what the callable got by name, when the run is over."""
@@ -136,10 +156,10 @@ class Calls:
 
         async def apply(*args: Any, **kwargs: Any) -> Any:
             if timeout is None:
-                return await _settled(function(*args, **kwargs))
+                return await settled(function(*args, **kwargs))
             try:
                 async with asyncio.timeout(timeout) as scope:
-                    return await _settled(function(*args, **kwargs))
+                    return await settled(function(*args, **kwargs))
             except TimeoutError:
                 if scope.expired():
                     raise StageTimeoutError(f"no result within timeout={timeout} s") from None
@@ -154,7 +174,7 @@ class Calls:
 
         async def one(item: Any) -> Any:
             args, kwargs = self._arguments(item)
-            return _checked(await apply(*args, **kwargs))
+            return checked(await apply(*args, **kwargs))
 
         return one
 
@@ -180,7 +200,7 @@ class Calls:
         timeout = self._stage.timeout
 
         async def apply(*args: Any, **kwargs: Any) -> Any:
-            return await _settled(await lane.call(args, kwargs, timeout))
+            return await settled(await lane.call(args, kwargs, timeout))
 
         return apply
 
@@ -189,7 +209,7 @@ class Calls:
 
         async def one(item: Any) -> Any:
             args, kwargs = self._arguments(item)
-            return _checked(await _settled(await lane.call(args, kwargs, timeout)))
+            return checked(await settled(await lane.call(args, kwargs, timeout)))
 
         return one
 
@@ -291,7 +311,7 @@ class Rejoined(AsyncIterator[Any]):
                 item = await anext(self._items)
                 if type(item) is not _ForTheLoop:
                     return item
-                self._members = await _members(self._stack, await _settled(item.made))
+                self._members = await _members(self._stack, await settled(item.made))
             if self._stopped:
                 raise StopAsyncIteration
             try:
@@ -306,28 +326,9 @@ def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
     return kind == "iterable" or (kind == "feed" and not isinstance(bound.items, AsyncIterable))
 
 
-async def _settled(result: Any) -> Any:
-    """The result itself, awaited where a plain callable returned an awaitable.
-
-    An aiostream ``Stream`` is awaitable too, but is the items themselves.
-    """
-    kind = type(result)
-    return await result if hasattr(kind, "__await__") and not hasattr(kind, "__aiter__") else result
-
-
-def _checked(result: Any) -> Any:
-    if type(result) in _GENERATORS:
-        if isinstance(result, GeneratorType):
-            result.close()
-        raise ResultError(
-            "the stage returned a generator object; write stage(f, many=True) to send its items"
-        )
-    return result
-
-
 def _checked_coroutine(function: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
     async def one(item: Any) -> Any:
-        return _checked(await function(item))
+        return checked(await function(item))
 
     return one
 

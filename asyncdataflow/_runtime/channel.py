@@ -1,15 +1,7 @@
 """Channel: a bounded edge on the loop, with counted senders and receivers.
 
-The state is a deque and two queues of futures. An item is visible the moment it is
-appended. Waking is separate from taking: a woken receiver takes its item itself when it
-runs, so that one that is cancelled in between has taken nothing and passes the wake-up
-on. (``janus`` 2.0.0 on CPython before 3.13 loses it, through ``asyncio.Condition``,
-gh-112202; trio avoids the question by delivering before it wakes, which asyncio cannot,
-because a task may be cancelled after its future is done.)
-
-Two counts keep newcomers from overtaking who was woken but has not run: ``_grants``
-(items promised to receivers) and the store's ``claims`` (slots promised to senders). At rest no
-receiver waits beside an item, and no sender beside a free slot.
+Everything here that looks at the edge or changes it drops the baton first, so that it sees
+what a stretch under way has done; ``Edge`` has what a stretch itself works on.
 """
 
 from __future__ import annotations
@@ -18,24 +10,31 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..errors import ChannelClosed, EndOfChannel, WouldBlock
 from ..policy import Buffer, Overflow
 from ..stats import ChannelStatistics
+from .baton import Baton
 from .clock import Turn
-from .store import Store
+from .edge import LATER, Edge
 
 __all__ = ("Channel", "Receiver", "Sender", "Tagged")
 
 T = TypeVar("T")
 
-_LATER: Final = object()
-"""In the queue of senders: the sender itself appends its item, once it is woken."""
 
+class Channel(Edge[T]):
+    """A bounded queue between tasks of one loop; used through its two kinds of ends.
 
-class Channel(Generic[T]):
-    """A bounded queue between tasks of one loop; used through its two kinds of ends."""
+    Args:
+        buffer: Its bounds.
+        overflow: What happens to an item that finds no room.
+        name: Whose edge it is.
+        held: The slot of an item that was taken is free only after :meth:`release`.
+        tagged: Items are ``(tag, item)``.
+        baton: The run's; a channel of its own has one of its own.
+    """
 
     def __init__(
         self,
@@ -45,20 +44,14 @@ class Channel(Generic[T]):
         name: str = "",
         held: bool = False,
         tagged: bool = False,
+        baton: Baton | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(buffer, overflow, name, tagged=tagged)
+        self.baton = Baton() if baton is None else baton
         self.on_abandoned: Callable[[], None] | None = None
-        self._loop = asyncio.get_running_loop()
         self._capacity = buffer.items
         self._keeps_slots = held
-        self._store: Store[T] = Store(name, buffer, overflow, tagged=tagged)
-        self._getters: deque[asyncio.Future[None]] = deque()
-        self._grants = 0
-        self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
-        self._senders = 0
         self._receivers = 0
-        self._taken = 0
-        self._abandoned = False
 
     def sender(self, tag: int | None = None) -> Sender[T]:
         """A new sending end; the channel ends when the last one is closed.
@@ -76,6 +69,8 @@ class Channel(Generic[T]):
 
     def statistics(self) -> ChannelStatistics:
         """A snapshot."""
+        holder = self.baton.holder
+        lifted = 0 if holder is None else holder.lifted_from(self)
         return ChannelStatistics(
             items=len(self._store.items),
             held=self._store.held,
@@ -84,7 +79,7 @@ class Channel(Generic[T]):
             waiting_receivers=len(self._getters),
             open_senders=self._senders,
             open_receivers=self._receivers,
-            taken=self._taken,
+            taken=self._taken + lifted,
             dropped=self._store.dropped,
         )
 
@@ -96,11 +91,25 @@ class Channel(Generic[T]):
     @property
     def room(self) -> int:
         """Slots that nobody else can take before the only sender does; 0 where there are more."""
+        self.baton.drop()
         return self._store.room if self._senders == 1 else 0
+
+    @property
+    def free(self) -> int:
+        """Slots that are free in this step; 0 where somebody waits for them, or nobody wants more."""
+        self.baton.drop()
+        return 0 if self._putters or self._abandoned else self._store.room
+
+    @property
+    def ready(self) -> int:
+        """Items that lie there and were promised to nobody."""
+        self.baton.drop()
+        return max(len(self._store.items) - self._grants, 0)
 
     @property
     def load(self) -> int:
         """How busy it is, for choosing the freest: a waiting receiver counts below nothing."""
+        self.baton.drop()
         return len(self._store.items) + self._store.held - len(self._getters)
 
     def measure(self, item: T) -> int:
@@ -109,10 +118,12 @@ class Channel(Generic[T]):
 
     def has_room(self, item: T) -> bool:
         """It can be put without waiting and without dropping anything."""
+        self.baton.drop()
         return not self._abandoned and not self._putters and self._store.fits(self._store.measure(item))
 
     def put(self, item: T) -> bool:
         """Append if there is a slot or the policy makes one; false where the sender has to wait."""
+        self.baton.drop()
         if self._abandoned:
             raise ChannelClosed(self.name)
         size = self._store.measure(item)
@@ -136,7 +147,7 @@ class Channel(Generic[T]):
         size = self._store.measure(item)
         waiter: asyncio.Future[Any] = self._loop.create_future()
         self.enlist(waiter, size)
-        self._wake_putters()
+        self.wake_senders()
         try:
             await waiter
         except asyncio.CancelledError:
@@ -146,16 +157,18 @@ class Channel(Generic[T]):
 
     def enlist(self, waiter: asyncio.Future[Any], size: int) -> None:
         """Queue a sender; its future gets this channel as its result when a slot is its own."""
-        self._putters.append((waiter, size, _LATER))
+        self.baton.drop()
+        self._putters.append((waiter, size, LATER))
 
     def withdraw(self, waiter: asyncio.Future[Any], size: int) -> None:
         """Take a cancelled sender out, and give a slot that was already its own to the next."""
+        self.baton.drop()
         if waiter.done() and not waiter.cancelled() and waiter.result() is self:
             self._store.unclaim(size)
         else:
             with suppress(ValueError):
-                self._putters.remove((waiter, size, _LATER))
-        self._wake_putters()
+                self._putters.remove((waiter, size, LATER))
+        self.wake_senders()
 
     def deposit(self, item: T) -> asyncio.Future[bool]:
         """Queue an item itself, which is appended the moment that a slot is free.
@@ -163,18 +176,21 @@ class Channel(Generic[T]):
         For a broadcast: it cannot wait here while another branch could go on. The future
         tells that it was appended, or, with false, that nobody wants it.
         """
+        self.baton.drop()
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._putters.append((waiter, self._store.measure(item), item))
         return waiter
 
     def take_back(self, waiter: asyncio.Future[bool]) -> None:
         """Take a deposited item back, unless it was appended already."""
+        self.baton.drop()
         waiter.cancel()
         self._putters = deque(each for each in self._putters if each[0] is not waiter)
-        self._wake_putters()
+        self.wake_senders()
 
     def put_claimed(self, item: T, size: int) -> None:
         """Append into the slot that a waited-for wake-up has promised."""
+        self.baton.drop()
         self._store.unclaim(size)
         if self._abandoned:
             raise ChannelClosed(self.name)
@@ -182,31 +198,28 @@ class Channel(Generic[T]):
 
     def take(self) -> T:
         """The first item; only where one is neither missing nor promised."""
+        self.baton.drop()
         item = self._store.pop()
         self._taken += 1
         if self._keeps_slots:
             self._store.held += 1
-        if self._putters:
-            self._wake_putters()
-        if not self._store.items and not self._senders:
-            self._wake_all_getters()
+        self._was_taken_from()
         return item
-
-    def ready(self) -> bool:
-        """An item lies there that was promised to nobody."""
-        return len(self._store.items) > self._grants
 
     def ended(self) -> bool:
         """Every sender has closed and every item was taken."""
+        self.baton.drop()
         return not self._senders and not self._store.items
 
     def release(self) -> None:
         """Free the slot of an item taken from a channel that keeps slots."""
+        self.baton.drop()
         self._store.held -= 1
-        self._wake_putters()
+        self.wake_senders()
 
     async def wait_for_item(self) -> None:
         """Wait until it is worth looking again; cancelled, nothing has happened."""
+        self.baton.drop()
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._getters.append(waiter)
         try:
@@ -223,18 +236,21 @@ class Channel(Generic[T]):
 
     def sender_closed(self) -> None:
         """One sender fewer; with the last, those who wait for items learn of the end."""
+        self.baton.drop()
         self._senders = max(self._senders - 1, 0)
         if not self._senders and not self._store.items:
             self._wake_all_getters()
 
     def end(self) -> None:
         """End it although senders may be left, whose workers were left behind."""
+        self.baton.drop()
         self._senders = 0
         if not self._store.items:
             self._wake_all_getters()
 
     def receiver_closed(self) -> None:
         """One receiver fewer; with the last, what lies there is let go and senders are told."""
+        self.baton.drop()
         self._receivers -= 1
         if self._receivers:
             return
@@ -244,43 +260,6 @@ class Channel(Generic[T]):
             self._promise_slot()
         if self.on_abandoned is not None:
             self.on_abandoned()
-
-    def _append(self, item: T, size: int) -> None:
-        self._store.append(item, size)
-        if self._getters:
-            self._wake_getters()
-
-    def _wake_getters(self) -> None:
-        while self._getters and len(self._store.items) > self._grants:
-            self._promise_item()
-        if self.ended():
-            self._wake_all_getters()
-
-    def _wake_all_getters(self) -> None:
-        while self._getters:
-            self._promise_item()
-
-    def _promise_item(self) -> None:
-        waiter = self._getters.popleft()
-        if not waiter.done():
-            waiter.set_result(None)
-            self._grants += 1
-
-    def _wake_putters(self) -> None:
-        while self._putters and self._store.fits(self._putters[0][1]):
-            self._promise_slot()
-
-    def _promise_slot(self) -> None:
-        waiter, size, item = self._putters.popleft()
-        if waiter.done():
-            return
-        if item is _LATER:
-            waiter.set_result(self)
-            self._store.claim(size)
-        else:
-            if not self._abandoned:
-                self._append(item, size)
-            waiter.set_result(not self._abandoned)
 
 
 class Sender(Generic[T]):
@@ -303,6 +282,10 @@ class Sender(Generic[T]):
     def deposit(self, item: T) -> asyncio.Future[bool]:
         """Send as soon as there is a slot, where :meth:`put` has just said that there is none."""
         return self.channel.deposit(item)
+
+    def laying(self) -> Callable[[T], None]:
+        """What sends in a stretch."""
+        return self.channel.laying()
 
     def send_nowait(self, item: T) -> None:
         """Send; raises ``WouldBlock`` where that means waiting, ``ChannelClosed`` where nobody wants it."""
@@ -343,6 +326,11 @@ class Tagged(Sender[Any]):
         """Send ``(port, item)`` after waiting."""
         await self.channel.wait_to_put((self._port, item))
 
+    def laying(self) -> Callable[[Any], None]:
+        """What sends ``(port, item)`` in a stretch."""
+        lay, port = self.channel.laying(), self._port
+        return lambda item: lay((port, item))
+
     def deposit(self, item: Any) -> asyncio.Future[bool]:
         """Send ``(port, item)`` as soon as there is a slot."""
         return self.channel.deposit((self._port, item))
@@ -361,7 +349,7 @@ class Receiver(Generic[T]):
     def receive_nowait(self) -> T:
         """The next item; raises ``WouldBlock`` where none lies there, ``EndOfChannel`` at the end."""
         channel = self.channel
-        if channel.ready():
+        if channel.ready:
             return channel.take()
         if channel.ended() or not self._open:
             raise EndOfChannel(channel.name)
@@ -378,9 +366,19 @@ class Receiver(Generic[T]):
         channel = self.channel
         if self._turn.due():
             await asyncio.sleep(0)
-        while True:
-            if channel.ready():
-                return channel.take()
+        if not channel.ready:
+            await self.wait()
+            self._turn.begin()
+        return channel.take()
+
+    async def wait(self) -> None:
+        """Wait until an item lies there.
+
+        Raises:
+            EndOfChannel: As in :meth:`receive`.
+        """
+        channel = self.channel
+        while not channel.ready:
             if channel.ended() or not self._open:
                 raise EndOfChannel(channel.name)
             await channel.wait_for_item()

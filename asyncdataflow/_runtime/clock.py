@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Final
 
 from ..policy import Rate
 
-__all__ = ("Limiter", "Turn")
+__all__ = ("Limiter", "Turn", "time_of")
 
 _TURN_SECONDS: Final = 0.001
 _TURN_ITEMS: Final = 1024
+_MOST_STRIDE: Final = 128
+
+
+def time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """The clock to measure short stretches with.
+
+    uvloop's own stands still within a turn of the loop. A loop that governs time says so
+    with an attribute ``governs_time``.
+    """
+    return loop.time if getattr(loop, "governs_time", False) else time.monotonic
 
 
 class Turn:
@@ -20,31 +32,41 @@ class Turn:
     only: the stride doubles while items are quick and halves while they are slow. The
     count bounds a turn as well, because under a virtual clock no time ever passes
     within one.
+
+    Attributes:
+        left: Items to be done before it has to be asked again.
     """
 
-    __slots__ = ("_count", "_left", "_since", "_stride", "_time")
+    __slots__ = ("_count", "_since", "_stride", "_time", "left")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._time = loop.time
-        self._since = self._time()
-        self._stride = self._left = 1
-        self._count = 0
+        self._time = time_of(loop)
+        self._stride = 1
+        self.begin()
 
-    def due(self) -> bool:
-        """Count one item; true when it is time for ``await asyncio.sleep(0)``."""
-        self._left -= 1
-        if self._left:
+    def begin(self) -> None:
+        """The worker has really waited: others had their turn meanwhile."""
+        self._since = self._time()
+        self._count = 0
+        self.left = self._stride
+
+    def due(self, items: int = 1) -> bool:
+        """Count items; true when it is time for ``await asyncio.sleep(0)``."""
+        self.left -= items
+        if self.left > 0:
             return False
         self._count += self._stride
         spent = self._time() - self._since
         if spent < _TURN_SECONDS and self._count < _TURN_ITEMS:
             self._stride = (
-                min(self._stride * 2, 128) if spent < _TURN_SECONDS / 4 else max(self._stride // 2, 1)
+                min(self._stride * 2, _MOST_STRIDE)
+                if spent < _TURN_SECONDS / 4
+                else max(self._stride // 2, 1)
             )
-            self._left = self._stride
+            self.left = self._stride
             return False
         self._stride = max(self._stride // 2, 1)
-        self._left = self._stride
+        self.left = self._stride
         self._count = 0
         self._since += spent
         return True

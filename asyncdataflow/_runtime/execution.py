@@ -1,11 +1,10 @@
 """Execution: one run from its first worker to its last, whatever ends it.
 
-A runner task of its own opens resources, starts the workers and sees them buried; the
-consumer only ever waits for results and for the end. (An async generator that held a
-task group instead would deliver a worker's failure as a cancellation of whatever the
-consumer happens to await, PEP 789.) It ends in one of four ways: the workers finish;
-one fails; ``drain`` lets what is in flight finish; ``stop`` cancels. The order of the
-end is always the same: workers, then threads and processes, then resources.
+A runner task of its own opens resources, starts the workers and sees them buried; the consumer
+only waits for results and the end. (An async generator that held a task group instead would
+deliver a failure as a cancellation of whatever the consumer happens to await, PEP 789.) It
+ends in one of four ways: the workers finish; one fails; ``drain`` lets what is in flight finish;
+``stop`` cancels. Always in this order: workers, then threads and processes, then resources.
 """
 
 from __future__ import annotations
@@ -76,9 +75,10 @@ class Execution:
         self._items = items
         self._loop = asyncio.get_running_loop()
         self._parts = parts_of(self._loop)
-        self.output = self._parts.channel(Buffer(buffer), name="the results", held=True)
+        tagged = len(graph.outputs) > 1
+        self.output = self._parts.channel(Buffer(buffer), name="the results", held=True, tagged=tagged)
         self._holding_open = self.output.sender()
-        self.results: Receiver[tuple[int, Any]] = self.output.receiver()
+        self.results: Receiver[Any] = self.output.receiver()
         self.started_at = self._loop.time()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._turned = asyncio.Event()
@@ -105,6 +105,7 @@ class Execution:
         if self.state != "running":
             return
         self.state = "draining"
+        self.output.baton.drop()
         for work in self.works:
             if work.stage.role == "source":
                 work.drain()
@@ -128,10 +129,9 @@ class Execution:
         """Stop for a handle that was dropped, maybe in another thread or after the loop."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.stop)
-            return
-        for work in self.works:
-            if work.calls.lane is not None:
-                work.calls.lane.forsake()
+        else:
+            for lane in [work.calls.lane for work in self.works if work.calls.lane is not None]:
+                lane.forsake()
 
     def fail(self, error: BaseException, work: Work | None = None) -> None:
         """The first failure stops the run; later ones become notes on it."""
@@ -308,6 +308,7 @@ class Execution:
 
     def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Cancel each once: a second time would hit its clean-up."""
+        self.output.baton.drop()
         for task in tasks:
             if task not in self._cancelled:
                 self._cancelled.add(task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -34,6 +34,12 @@ class Outlet(Protocol):
     def room(self) -> int:
         """Items that are sure to find room at once."""
 
+    def free(self) -> int:
+        """Items that find room in this very step."""
+
+    def laying(self) -> Callable[[Any], None] | None:
+        """What sends in a stretch; ``None`` where it takes more than to put an item into each edge."""
+
     def close(self) -> None:
         """Send no more."""
 
@@ -54,32 +60,54 @@ class Discard:
         """Nothing is ever in the way, but nothing says how much is wanted either."""
         return 0
 
+    def free(self) -> int:
+        """As above."""
+        return 0
+
+    def laying(self) -> None:
+        """Nothing takes what it returns."""
+
     def close(self) -> None:
         """There is nothing to close."""
 
 
 class Results:
-    """The way out of a last stage: its place among the outputs goes with each value."""
+    """The way out of a last stage.
+
+    Args:
+        sender: Into the output edge.
+        place: Its place among the outputs, which goes with each value; ``None`` where there is only one.
+    """
 
     keeps_none = False
 
-    def __init__(self, sender: Sender[tuple[int, Any]], place: int) -> None:
+    def __init__(self, sender: Sender[Any], place: int | None) -> None:
         self.channels: Sequence[Channel[Any]] = (sender.channel,)
         self._sender = sender
         self._place = place
 
     async def send(self, value: Any) -> None:
         """Send with the place."""
-        await self._sender.send((self._place, value))
+        await self._sender.send(value if self._place is None else (self._place, value))
 
     async def deliver(self, deliveries: Iterable[Delivery]) -> None:
         """Send each; there are no branches to choose from."""
         for _, value in deliveries:
-            await self._sender.send((self._place, value))
+            await self.send(value)
 
     def room(self) -> int:
         """The output edge's, where this is its only sender."""
         return self._sender.channel.room
+
+    def free(self) -> int:
+        """The output edge's."""
+        return self._sender.channel.free
+
+    def laying(self) -> Callable[[Any], None]:
+        """With the place."""
+        lay = self._sender.channel.laying()
+        place = self._place
+        return lay if place is None else lambda value: lay((place, value))
 
     def close(self) -> None:
         """Close the sender."""
@@ -127,10 +155,31 @@ class Edges:
         """The least room of any edge."""
         return min((each.room for each in self.channels), default=0)
 
+    def free(self) -> int:
+        """The least of any edge."""
+        if self._only is not None:
+            return self._only.channel.free
+        return min(each.free for each in self.channels)
+
+    def laying(self) -> Callable[[Any], None] | None:
+        """Into every edge, unless two of them share a channel, or one is bounded by more than a number."""
+        if len(set(self.channels)) < len(self.channels) or not all(each.is_bare for each in self.channels):
+            return None
+        lays = [each.laying() for each in self._all]
+        return lays[0] if len(lays) == 1 else _to_each(lays)
+
     def close(self) -> None:
         """Close every sender."""
         for sender in self._all:
             sender.close()
+
+
+def _to_each(lays: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
+    def lay(item: Any) -> None:
+        for each in lays:
+            each(item)
+
+    return lay
 
 
 def _names(senders: Sequence[Sender[Any]]) -> str:

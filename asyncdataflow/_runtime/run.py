@@ -6,15 +6,18 @@ import asyncio
 import functools
 import sys
 import warnings
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ..errors import BusyRunError, EndOfChannel
 from ..graph import Graph, named
 from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
+from .baton import Baton, Stretch
 from .execution import GRACE, Execution
+from .supervise import Counters
 from .worker import Work
 
 __all__ = ("Run",)
@@ -65,7 +68,9 @@ class Run(AsyncIterator[T], Generic[T]):
         self._make: Callable[[], Execution] | None = functools.partial(
             Execution, name, graph, params, resources, items, buffer
         )
-        self._results = 0
+        self._tally = Counters()
+        self._stretch = Stretch(Baton(), None, (), self._tally, works=False)
+        self._lift: Callable[[], T] = deque[T]().popleft
         self._holds = False
         self._waiting = False
         self._closed = False
@@ -123,6 +128,11 @@ class Run(AsyncIterator[T], Generic[T]):
             BusyRunError: Another task waits in here already.
             BaseException: What failed, after the results that were ready before it.
         """
+        if self._stretch.baton.holder is self._stretch:
+            try:
+                return self._lift()
+            except IndexError:
+                pass
         return (await self.next_placed())[1]
 
     async def next_placed(self) -> tuple[int, T]:
@@ -142,8 +152,11 @@ class Run(AsyncIterator[T], Generic[T]):
             await execution.wait_ended()
         else:
             self._holds = True
-            self._results += 1
-            return result
+            self._tally.received += 1
+            if len(self.graph.outputs) > 1:
+                return cast("tuple[int, T]", result)
+            self._stretch.begin()
+            return 0, result
         finally:
             self._waiting = False
         self._closed = True
@@ -213,8 +226,11 @@ class Run(AsyncIterator[T], Generic[T]):
         if execution is None:
             return RunStats(self.state, MappingProxyType(self._no_stats()), 0, 0, 0.0)
         stages = self._no_stats() | {work.stage.title: _stage_stats(work) for work in execution.works}
+        results = self._tally.received
+        if self._stretch.baton.holder is self._stretch:
+            results += self._stretch.progress()[0]
         waiting = execution.output.statistics().items
-        return RunStats(execution.state, MappingProxyType(stages), self._results, waiting, execution.elapsed)
+        return RunStats(execution.state, MappingProxyType(stages), results, waiting, execution.elapsed)
 
     def __or__(self, operator: Callable[[Run[T]], R]) -> R:
         """``run | pipe.take(5)``: hand the run to an aiostream operator, or to any function of it."""
@@ -245,6 +261,9 @@ class Run(AsyncIterator[T], Generic[T]):
             assert self._make is not None, "made once"  # noqa: S101 - for the type checker
             self._execution = self._make()
             self._make = None
+            output = self._execution.output
+            self._stretch = Stretch(output.baton, output, (), self._tally, works=False)
+            self._lift = output.lifting()
         return self._execution
 
     def _failure(self) -> BaseException | None:
@@ -264,6 +283,7 @@ class Run(AsyncIterator[T], Generic[T]):
         execution = self._execution
         if execution is None:
             return None
+        self._stretch.baton.drop()
         execution.stop()
         cancelled: asyncio.CancelledError | None = None
         while not execution.ended.done():
@@ -276,7 +296,7 @@ class Run(AsyncIterator[T], Generic[T]):
 
 
 def _stage_stats(work: Work) -> StageStats:
-    counters = work.counters
+    counters = work.figures
     edges = [inlet.channel.statistics() for inlet in work.inlets]
     return StageStats(
         received=counters.received,

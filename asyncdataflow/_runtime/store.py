@@ -54,9 +54,14 @@ class Store(Generic[T]):
         self._bytes = self._claimed = 0
 
     @property
+    def is_bare(self) -> bool:
+        """Only a number of items bounds it, and none is ever dropped."""
+        return self._sizes is None and self._overflow is Overflow.BLOCK
+
+    @property
     def room(self) -> int:
         """Slots that are free for sure, whatever the items' size; 0 where that cannot be known."""
-        if self._sizes is not None or self._overflow is not Overflow.BLOCK:
+        if not self.is_bare:
             return 0
         return max(self._buffer.items - len(self.items) - self.held - self.claims, 0)
 

@@ -9,94 +9,51 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
-from ..errors import ChannelClosed, EndOfChannel
+from ..errors import EndOfChannel
 from ..naming import annotate, describe_error
-from ..operators.protocol import ItemOperator, StreamOperator
-from ..stage import Stage
-from .call import Call, Calls, Rejoined
-from .channel import Receiver, Sender
-from .clock import Limiter, Turn
+from ..operators.protocol import StreamOperator
+from .baton import Stretch
+from .call import Call, Rejoined
+from .clock import Turn
 from .counted import Counted
 from .job import LaneIterator
 from .keyed import Keyed
-from .leaving import Leaving
+from .making import Making
 from .order import Order
-from .routing import Outlet
-from .supervise import Counters, Supervisor, not_an_ending, own_cancel
+from .plain import PlainLoop
+from .pull import NOTHING, PullAhead
 
 __all__ = ("NOTHING", "Loop", "Work")
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """A worker's life, not yet begun: a coroutine that is never stepped would warn."""
 
-NOTHING: Final = object()
-"""What a skipped item makes, and the end of items; never in a channel, so no item is taken for it."""
 
-
-class Work:
+class Work(Making):
     """One stage of one run.
 
     Args:
-        stage: A stage of the graph.
-        calls: Its callable, ready to be called.
-        inlets: Its receiving ends, one a port; none for a source.
-        outlet: Where what it makes goes.
-        dead_letters: The edge to its dead-letter sink, where it has one.
-        branches: Names of the branches behind it.
+        parts: As of ``Making``.
 
     Attributes:
         draining: Asked to stop taking: a source ends behind its current item.
         reading: A source waits for its next item.
         alive: Workers that have not ended.
-        leaving: How its workers are cancelled.
         retired: Nobody wants more from it; its cancellation is its end.
     """
 
-    def __init__(
-        self,
-        stage: Stage[Any, Any],
-        calls: Calls,
-        inlets: Sequence[Receiver[Any]],
-        outlet: Outlet,
-        dead_letters: Sender[Any] | None = None,
-        branches: Sequence[str | None] = (),
-    ) -> None:
-        self.stage = stage
-        self.calls = calls
-        self.inlets = inlets
-        self.outlet = outlet
-        self.dead_letters = dead_letters
-        self.counters = Counters()
-        self.supervisor = Supervisor(stage, self.counters, dead_letters)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self.draining = False
         self.reading = False
         self.retired = False
         self.alive = 0
-        self.leaving = Leaving()
         self._stop_making: Callable[[], None] | None = None
-        self._branches = branches
-        self._many = stage.call is not None and stage.call.many
-        self._loop = asyncio.get_running_loop()
-        self._limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)
-        self._operator = stage.operator if isinstance(stage.operator, ItemOperator) else None
-        self._order = Order(stage.concurrency, self._emit)
-        self._keyed = Keyed(stage.concurrency)
-
-    @property
-    def in_flight(self) -> int:
-        """Items begun and not yet settled."""
-        if isinstance(self.stage.operator, StreamOperator):
-            return self.counters.received - self.counters.sent if self.stage.operator.one_to_one else 0
-        counters = self.counters
-        if self._many:
-            return counters.received - counters.settled
-        ended = (
-            counters.sent + counters.filtered + counters.skipped + counters.dead_lettered + counters.failed
-        )
-        return counters.received - ended
+        self._order = Order(self.stage.concurrency, self.emit)
+        self._keyed = Keyed(self.stage.concurrency)
 
     @property
     def parked(self) -> int:
@@ -121,12 +78,37 @@ class Work:
             return [self._source]
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
-        work: Callable[[Call, Any], Coroutine[Any, Any, None]] = self._whole
+        lay = self.outlet.laying()
+        if lay is not None and self._is_plain():
+            return [functools.partial(self._plain, lay)] * stage.concurrency
+        work: Callable[[Call, Any], Coroutine[Any, Any, None]] = self.whole
         if stage.concurrency > 1 and stage.key is not None:
             work = self._keyed_item
         elif stage.concurrency > 1 and stage.ordered:
             work = self._in_turn if self._many else self._in_order
         return [functools.partial(self._take, work)] * stage.concurrency
+
+    def _is_plain(self) -> bool:
+        """At most one item of each, in no order that has to be kept, and nothing to do on the way."""
+        stage = self.stage
+        sorts = stage.concurrency > 1 and (stage.ordered or stage.key is not None)
+        endless = stage.retry is None or stage.retry.max_elapsed is None
+        bare = all(each.channel.is_bare for each in self.inlets)
+        return (
+            self.calls.is_direct
+            and bare
+            and endless
+            and not sorts
+            and self._limiter is None
+            and stage.operator is None
+        )
+
+    async def _plain(self, lay: Callable[[Any], None]) -> None:
+        async with self.calls.worker() as call:
+            try:
+                await PlainLoop(self, call, lay).run()
+            finally:
+                self.leaving.begin()
 
     async def _take(self, work: Callable[[Call, Any], Coroutine[Any, Any, None]]) -> None:
         """The life of a worker: take an item, work on it, again; then clean up.
@@ -174,7 +156,7 @@ class Work:
             self.counters.settled += 1
             return
         while free and not self.leaving.asked:
-            await self._whole(call, item)
+            await self.whole(call, item)
             free, item = self._keyed.finish(key)
 
     async def _stream(self, operator: StreamOperator) -> None:
@@ -193,7 +175,7 @@ class Work:
                 self.reading = True
                 made = await self._made(call, None)
                 self.reading = False
-                await self._emit(made)
+                await self.emit(made)
                 return
             async with call.each(None) as items:
                 try:
@@ -211,92 +193,75 @@ class Work:
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn = Turn(self._loop)
+        ahead = self._ahead(items)
         self._stop_making = stop_making = self._stopper(items)
         while not self.leaving.asked:
             if self.draining:
                 if stop_making is None:
                     return
                 stop_making()
+            fit = 0 if ahead is None else min(self.outlet.free(), turn.left)
+            sent = 0
             self.reading = True
             try:
-                item, error = await self._next_of(items)
+                if ahead is not None and fit > 0:
+                    sent, item, error = await self._pull_ahead(ahead, fit)
+                else:
+                    item, error = await self._next_of(items)
             finally:
                 self.reading = False
             if error is not None:
                 raise error
-            if item is NOTHING:
+            if item is not NOTHING:
+                self.counters.received += 1
+                if self._limiter is not None:
+                    await self._limiter.wait()
+                await self._send(item)
+                self.counters.settled += 1
+                sent += 1
+                if ahead is not None:
+                    # There was no room for it, or somebody else ran before it came.
+                    turn.begin()
+            elif ahead is None or ahead.ended or fit < 1:
                 return
-            self.counters.received += 1
-            if self._limiter is not None:
-                await self._limiter.wait()
-            await self._send(item)
             del item
-            self.counters.settled += 1
-            if turn.due():
+            if turn.due(sent):
                 await asyncio.sleep(0)
 
-    async def _whole(self, call: Call, item: Any) -> None:
+    def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
+        """What pulls in stretches, where nothing else has to be done about an item."""
+        lay = self.outlet.laying()
+        if lay is None or self._limiter is not None:
+            return None
+        channels = self.outlet.channels
+        stretch = Stretch(channels[0].baton, None, channels, self.counters, works=False)
+        return PullAhead(items, self.watched_source(lay), stretch)
+
+    async def _pull_ahead(self, ahead: PullAhead, items: int) -> tuple[int, Any, Exception | None]:
+        sent, item, raised = await ahead.pull(items)
+        if raised is None:
+            return sent, item, None
+        error = self._source_error(raised)
+        if error is None:
+            raise raised
+        return sent, item, error
+
+    def watched(
+        self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool
+    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
+        """The stage's function and what sends its results, as a stretch shall call them."""
+        return function, lay
+
+    def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
+        """What sends an item of a source, as a stretch shall call it."""
+        return lay
+
+    async def whole(self, call: Call, item: Any) -> None:
         """An item from taking to sending."""
         if self._many:
             await self._expand(call, item, None)
         else:
-            await self._emit(await self._made(call, item))
-
-    async def _made(self, call: Call, item: Any) -> Any:
-        """What the stage makes of an item, under its policies."""
-        self.counters.received += 1
-        if self._limiter is not None:
-            await self._limiter.wait()
-        since = self._loop.time() if self.stage.retry is not None else 0.0
-        attempt = 1
-        while True:
-            try:
-                return await self._once(call, item)
-            except asyncio.CancelledError as cancelled:
-                if self.leaving.ordered():
-                    raise
-                error: Exception = own_cancel(cancelled)
-            except Exception as raised:
-                # What a stage raises while it is cancelled is for nobody's retry, and not to be skipped.
-                if self.leaving.ordered():
-                    raise
-                error = not_an_ending(raised)
-            try:
-                if not await self.supervisor.again(error, item, attempt, since):
-                    return NOTHING
-            finally:
-                del error  # Its traceback has this frame, which has the item: a cycle.
-            attempt += 1
-
-    async def _once(self, call: Call, item: Any) -> Any:
-        operator = self._operator
-        if operator is None:
-            return await call.one(item)
-        result = item if self.stage.fn is None else await call.one(item)
-        return list(operator.decide(item, result, self._branches))
-
-    async def _emit(self, made: Any) -> None:
-        if made is not NOTHING:
-            if self._operator is not None:
-                await self.outlet.deliver(made)
-                empty = not made
-            else:
-                empty = made is None and not self.outlet.keeps_none
-                if not empty:
-                    await self.outlet.send(made)
-            if empty:
-                self.counters.filtered += 1
-            else:
-                self.counters.sent += 1
-        self.counters.settled += 1
-
-    async def _send(self, item: Any) -> None:
-        try:
-            await self.outlet.send(item)
-        except ChannelClosed:
-            self.leaving.begin()
-            raise
-        self.counters.sent += 1
+            await self.emit(await self._made(call, item))
 
     async def _expand(self, call: Call, item: Any, turn: Loop | None) -> None:
         """Everything that the stage makes of an item, each sent before the next is made."""
@@ -355,18 +320,3 @@ class Work:
                 failed = failed or error
             self.leaving.go_on()
         return failed, sent
-
-    async def _next_of(self, items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
-        """The next item, ``NOTHING`` at the end, or the stage's own error."""
-        try:
-            return await anext(items), None
-        except StopAsyncIteration:
-            return NOTHING, None
-        except asyncio.CancelledError as cancelled:
-            if self.leaving.ordered():
-                raise
-            return NOTHING, own_cancel(cancelled)
-        except Exception as error:
-            if self.leaving.ordered():
-                raise
-            return NOTHING, error

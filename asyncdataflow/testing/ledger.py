@@ -18,7 +18,8 @@ from typing import Any
 from .._runtime.channel import Channel
 from .._runtime.execution import Execution
 from .._runtime.job import Job, LaneIterator
-from .._runtime.worker import NOTHING, Work
+from .._runtime.pull import NOTHING
+from .._runtime.worker import Work
 from ..bound import bound
 from ..errors import ShutdownTimeoutError
 from ..graph import Edge, Graph, named
@@ -161,7 +162,7 @@ def _channels(execution: Execution) -> list[ObservedChannel]:
 
 
 def _sent(work: Work, edge: Edge) -> int:
-    return work.counters.dead_lettered if edge.dead_letters else work.counters.sent
+    return work.figures.dead_lettered if edge.dead_letters else work.figures.sent
 
 
 def _is_simple(graph: Graph) -> bool:
@@ -181,7 +182,7 @@ def _outstanding(execution: Execution) -> int:
     settled = results.taken - results.held
     pulled = 0
     for work in execution.works:
-        counters = work.counters
+        counters = work.figures
         if work.stage.role == "source":
             pulled += counters.received
         else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from .._runtime.baton import Baton
 from .._runtime.channel import Channel
 from ..policy import Buffer, Overflow
 from .trace import Trace
@@ -36,14 +37,15 @@ class ObservedChannel(Channel[Any]):
         name: str = "",
         held: bool = False,
         tagged: bool = False,
+        baton: Baton | None = None,
     ) -> None:
-        super().__init__(buffer, overflow, name=name, held=held, tagged=tagged)
+        super().__init__(buffer, overflow, name=name, held=held, tagged=tagged, baton=baton)
         self._trace = trace
         self._broken = broken
         self._overflow = overflow
         self._counts_bytes = buffer.bytes is not None
-        # What lies here is ``(port or place, item)``, of which the item is what people know.
-        self._wrapped = tagged or held
+        # What lies here is ``(port or place, item)`` then, of which the item is what people know.
+        self._wrapped = tagged
         self._lying: deque[Any] = deque()
         self._accepted = 0
         self._cut_off = False
@@ -82,10 +84,37 @@ class ObservedChannel(Channel[Any]):
     def take(self) -> Any:
         """As in ``Channel``."""
         item = super().take()
-        self._find(item)
-        taker = "the consumer" if self._keeps_slots else self.name
-        self._trace.note(f"{taker} takes {{}} ({self._fill()} lie there)", self._bare(item))
+        self._was_taken(item)
         return item
+
+    def lift(self, items: int) -> Iterator[Any]:
+        """As in ``Edge``."""
+        for item in super().lift(items):
+            self._was_taken(item)
+            yield item
+
+    def lifting(self) -> Callable[[], Any]:
+        """As in ``Edge``."""
+        lift = super().lifting()
+
+        def lift_one() -> Any:
+            item = lift()
+            self._was_taken(item)
+            return item
+
+        return lift_one
+
+    def laying(self) -> Callable[[Any], None]:
+        """As in ``Edge``."""
+        lay = super().laying()
+
+        def lay_one(item: Any) -> None:
+            self._accepted += 1
+            self._lying.append(item)
+            lay(item)
+            self._lies(item)
+
+        return lay_one
 
     def receiver_closed(self) -> None:
         """As in ``Channel``."""
@@ -134,6 +163,14 @@ class ObservedChannel(Channel[Any]):
         # Written down first: who is woken by it looks at once, in an eager task.
         self._lying.append(item)
         super()._append(item, size)
+        self._lies(item)
+
+    def _was_taken(self, item: Any) -> None:
+        self._find(item)
+        taker = "the consumer" if self._keeps_slots else self.name
+        self._trace.note(f"{taker} takes {{}} ({self._fill()} lie there)", self._bare(item))
+
+    def _lies(self, item: Any) -> None:
         self._trace.note(f"{{}} lies in the edge into {self.name} ({self._fill()})", self._bare(item))
         now = self.statistics()
         if now.items + now.held > now.capacity:

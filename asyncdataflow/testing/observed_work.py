@@ -9,9 +9,12 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
+from .._runtime.baton import Stretch
 from .._runtime.call import Call
 from .._runtime.job import LaneIterator
 from .._runtime.keyed import Keyed
+from .._runtime.pull import NOTHING, PullAhead
+from .._runtime.result import is_awaitable
 from .._runtime.worker import Loop, Work
 from ..errors import ChannelClosed
 from ..operators.accumulate import Batch
@@ -65,6 +68,7 @@ class ObservedWork(Work):
         self._last_sent = -1
         self._keyed = self._line_up = _Lines(self.stage.concurrency)
         self._stood_for = 0
+        self._heard = 0
         self._sorted = self.stage.concurrency == 1 or (self.stage.ordered and self.stage.key is None)
 
     def loops(self) -> list[Loop]:
@@ -79,8 +83,13 @@ class ObservedWork(Work):
 
     def check_end(self) -> None:
         """The run came to its end: every item has exactly one outcome."""
-        counters = self.counters
-        if self.retired or self.stage.role == "source":
+        counters = self.figures
+        if self.retired:
+            return
+        if self.stage.role == "source":
+            if self._many and self._heard != counters.received:
+                told = f"{self.stage.title} made {self._heard} items, and sent {counters.received}"
+                self._broken("A1", told)
             return
         taken = sum(inlet.channel.statistics().taken for inlet in self.inlets)
         if taken != counters.received:
@@ -95,12 +104,13 @@ class ObservedWork(Work):
         if self._outcomes:
             self._broken("A1", f"{self.stage.title} made {len(self._outcomes)} results that it never sent")
 
-    async def _whole(self, call: Call, item: Any) -> None:
+    async def whole(self, call: Call, item: Any) -> None:
+        """As in ``Work``."""
         self._number()
         if self.stage.key is not None and self.stage.concurrency > 1:
             await self._in_line(call, item)
         else:
-            await super()._whole(call, item)
+            await super().whole(call, item)
 
     async def _in_order(self, call: Call, item: Any) -> None:
         self._number()
@@ -113,7 +123,7 @@ class ObservedWork(Work):
     async def _in_line(self, call: Call, item: Any) -> None:
         if not self._line_up.may_begin(item):
             self._broken("B16", f"{self.stage.title} did not keep the order of the items of a key")
-        await super()._whole(call, item)
+        await super().whole(call, item)
 
     async def _made(self, call: Call, item: Any) -> Any:
         made = await super()._made(call, item)
@@ -121,6 +131,71 @@ class ObservedWork(Work):
             self._outcomes[self._numbers[asyncio.current_task()]] = made
             self._check_waiting()
         return made
+
+    async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:
+        """As in ``Work``."""
+        made = await super().made_after(error, call, item, since)
+        self._outcomes[self._numbers[asyncio.current_task()]] = made
+        return made
+
+    def watched(
+        self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool
+    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
+        """As in ``Work``."""
+
+        async def settled(made: Any, item: Any) -> Any:
+            try:
+                made = await made
+            except BaseException as error:
+                self._trace.note(f"{self.stage.title} raises {{}} on {{}}", error, item)
+                raise
+            finally:
+                self._calling -= 1
+            return self._made_in(stretch, made, item)
+
+        def call(item: Any) -> Any:
+            self._number()
+            self._trace.note(f"{self.stage.title} begins {{}}", item)
+            self._enter()
+            ends = True
+            try:
+                made = function(item)
+                if awaits or is_awaitable(made):
+                    ends = False
+                    return settled(made, item)
+            except BaseException as error:
+                self._trace.note(f"{self.stage.title} raises {{}} on {{}}", error, item)
+                raise
+            finally:
+                self._calling -= ends
+            return self._made_in(stretch, made, item)
+
+        def lay_one(made: Any) -> None:
+            self._leaves(made)
+            lay(made)
+
+        return call, lay_one
+
+    def _made_in(self, stretch: Stretch, made: Any, item: Any) -> Any:
+        """What a function made, which the stretch drops at once where it is no result."""
+        self._trace.note(f"{self.stage.title} makes {{}} of {{}}", made, item)
+        if made is not None or self.outlet.keeps_none or stretch.baton.holder is not stretch:
+            self._outcomes[self._numbers[asyncio.current_task()]] = made
+            self._check_waiting()
+        elif self._sorted:
+            self._next_to_leave += 1
+        return made
+
+    def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
+        """As in ``Work``."""
+        lay = super().watched_source(lay)
+
+        def lay_one(item: Any) -> None:
+            self._trace.note(f"{self.stage.title} has {{}} to send", item)
+            lay(item)
+            self._pulled()
+
+        return lay_one
 
     async def _once(self, call: Call, item: Any) -> Any:
         self._trace.note(f"{self.stage.title} begins {{}}", item)
@@ -135,10 +210,11 @@ class ObservedWork(Work):
         self._trace.note(f"{self.stage.title} makes {{}} of {{}}", made, item)
         return made
 
-    async def _emit(self, made: Any) -> None:
+    async def emit(self, made: Any) -> None:
+        """As in ``Work``."""
         if self.stage.role != "source":
             self._leaves(made)
-        await super()._emit(made)
+        await super().emit(made)
 
     async def _send(self, item: Any) -> None:
         self._trace.note(f"{self.stage.title} has {{}} to send", item)
@@ -167,16 +243,24 @@ class ObservedWork(Work):
 
     async def _next_of(self, items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
         made, error = await super()._next_of(items)
-        fresh = not isinstance(items, UnreliableItems) or items.fresh
-        source = items.items if isinstance(items, UnreliableItems) else items
-        if fresh and error is None and isinstance(source, LaneIterator):
-            self._keeper.heard(source, made, self.stage.title)
+        if error is None:
+            self._hear(items, made)
         return made, error
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         if self._injector.meets(self.stage):
             items = UnreliableItems(items, self._injector, self.stage.title)
         await super()._pull(items)
+
+    def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
+        return super()._ahead(_Heard(items, self._hear))
+
+    def _hear(self, items: AsyncIterator[Any], made: Any) -> None:
+        self._heard += self.stage.role == "source" and made is not NOTHING
+        fresh = not isinstance(items, UnreliableItems) or items.fresh
+        source = items.items if isinstance(items, UnreliableItems) else items
+        if fresh and isinstance(source, LaneIterator):
+            self._keeper.heard(source, made, self.stage.title)
 
     @staticmethod
     def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
@@ -221,6 +305,24 @@ class ObservedWork(Work):
         if self._sorted and number < self._last_sent:
             self._broken("B13", f"what {self.stage.title} makes leaves in another order than the items came")
         self._last_sent = number
+
+
+class _Heard(AsyncIterator[Any]):
+    """Items of a source, each told of as it comes, and their end."""
+
+    def __init__(self, items: AsyncIterator[Any], hear: Callable[[AsyncIterator[Any], Any], None]) -> None:
+        self._items = items
+        self._hear = hear
+
+    async def __anext__(self) -> Any:
+        """The next one."""
+        try:
+            item = await anext(self._items)
+        except StopAsyncIteration:
+            self._hear(self._items, NOTHING)
+            raise
+        self._hear(self._items, item)
+        return item
 
 
 class _Lines(Keyed):

@@ -58,7 +58,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     Attributes:
         unseen: A task that is nobody's business, and is not named among those that wait.
+        governs_time: Everything is measured by its clock.
     """
+
+    governs_time = True
 
     def __init__(self, *, most_turns: int | None = None) -> None:
         self._now = 0.0

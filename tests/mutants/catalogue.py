@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import edges, lives, stages, threads
+from . import edges, lives, stages, stretches, threads
 
 __all__ = ("MUTANTS",)
 
-MUTANTS = (*edges.MUTANTS, *stages.MUTANTS, *threads.MUTANTS, *lives.MUTANTS)
+MUTANTS = (*edges.MUTANTS, *stages.MUTANTS, *stretches.MUTANTS, *threads.MUTANTS, *lives.MUTANTS)

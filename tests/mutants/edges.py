@@ -26,11 +26,11 @@ MUTANTS = (
         "a sender that is cancelled when a slot was just its own gives the slot to nobody",
         "_runtime/channel.py",
         """\
-                self._putters.remove((waiter, size, _LATER))
-        self._wake_putters()
+                self._putters.remove((waiter, size, LATER))
+        self.wake_senders()
 """,
         """\
-                self._putters.remove((waiter, size, _LATER))
+                self._putters.remove((waiter, size, LATER))
 """,
     ),
     Mutant(
@@ -43,7 +43,7 @@ MUTANTS = (
     Mutant(
         "end told to one worker",
         "the end of an edge is heard by one of its workers only: a sentinel taken by the wrong one",
-        "_runtime/channel.py",
+        "_runtime/edge.py",
         """\
         while self._getters:
             self._promise_item()
@@ -64,8 +64,8 @@ MUTANTS = (
         "receiver overtakes",
         "a newcomer takes the item that was promised to a receiver that was woken",
         "_runtime/channel.py",
-        "        return len(self._store.items) > self._grants\n",
-        "        return len(self._store.items) > 0\n",
+        "        return max(len(self._store.items) - self._grants, 0)\n",
+        "        return len(self._store.items)\n",
     ),
     Mutant(
         "one item too many",

@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "filtered is not counted",
         "an item that is filtered out has no outcome",
-        "_runtime/worker.py",
+        "_runtime/making.py",
         "                self.counters.filtered += 1\n",
         "                pass\n",
     ),

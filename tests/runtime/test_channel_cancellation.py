@@ -109,7 +109,7 @@ async def scenario(world, at, victim):
         statistics = channel.statistics()
         assert not (statistics.items and statistics.waiting_receivers), "an item beside who waits for one"
         assert not (statistics.items + statistics.held < statistics.capacity and statistics.waiting_senders)
-        while channel.ready():
+        while channel.ready:
             lying.append(channel.take())
     for task in tasks:
         task.cancel()

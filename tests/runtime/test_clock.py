@@ -14,6 +14,8 @@ from asyncdataflow.testing.virtual_clock import run_virtual
 class Hands:
     """A clock that is moved by hand; all that a turn asks of a loop."""
 
+    governs_time = True
+
     def __init__(self):
         self.now = 100.0
 

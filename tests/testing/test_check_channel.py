@@ -82,9 +82,9 @@ class TakesWhenCancelled(Ours):
 
 
 class LeavesSendersAsleep(Ours):
-    def _wake_putters(self):
+    def wake_senders(self):
         if len(self._putters) > 1:
-            super()._wake_putters()
+            super().wake_senders()
 
 
 class OneMore(Ours):
@@ -98,9 +98,9 @@ class OneLess(Ours):
 
 
 class NeedsTwoSlots(Ours):
-    def _wake_putters(self):
+    def wake_senders(self):
         if self._capacity > 1:
-            super()._wake_putters()
+            super().wake_senders()
 
 
 class LastInFirstOut(Ours):

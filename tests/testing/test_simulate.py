@@ -307,28 +307,17 @@ def test_ctrl_c_comes_out():
 )
 def test_what_the_runtime_loses_or_doubles_is_found_without_a_claim(lose, monkeypatch):
     """Of an ordinary run, that came to its end."""
-    monkeypatch.setattr(Work, "_send", MISTAKES[lose](Work._send))
+    monkeypatch.setattr(Work, "watched_source", lambda self, lay: MISTAKES[lose](lay))
     (failure, *_) = simulate(lambda: DataFlow((numbers, slowly)), seeds=1).failures
     assert isinstance(failure.error, BrokenRuleError)
 
 
-def drops_an_item_of_the_source(real):
-    async def send(self, item):
-        if self.stage.role == "source" and item == 5:
-            self.counters.sent += 1
-        else:
-            await real(self, item)
-
-    return send
+def drops_an_item_of_the_source(lay):
+    return lambda item: None if item == 5 else lay(item)
 
 
-def sends_an_item_twice(real):
-    async def send(self, item):
-        await real(self, item)
-        if item == 5:
-            await self.outlet.send(item)
-
-    return send
+def sends_an_item_twice(lay):
+    return lambda item: [lay(item) for _ in range(1 + (item == 5))]
 
 
 MISTAKES = {"lost": drops_an_item_of_the_source, "doubled": sends_an_item_twice}

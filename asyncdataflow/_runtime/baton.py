@@ -1,0 +1,140 @@
+"""Baton: whose stretch nobody has disturbed.
+
+While a worker does not suspend, nobody else can look at its edges. So it need not check,
+count or tell anything item by item: it takes the baton, finds out once how many items lie
+before it and fit behind it, and moves them with two bare operations of a deque each.
+Whoever else comes to look - because the worker did suspend, or because its own function
+asks the run something - takes the baton away first, and with that the books are made up
+from how long the two deques are now.
+
+So two rules keep this right. A channel looks at what lies in it, or changes it, only behind
+``baton.drop()``. And a worker that comes back from its stage's function goes on with its stretch
+only if it has the baton still; else it sends what it has in hand as if there were no stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from .edge import Edge
+
+__all__ = ("Baton", "Stretch", "Tally")
+
+
+class Tally(Protocol):
+    """What a stretch counts in; a stage's counters, for one."""
+
+    received: int
+    settled: int
+    sent: int
+    filtered: int
+
+
+class Baton:
+    """One a run.
+
+    Attributes:
+        holder: Whose stretch it is.
+    """
+
+    __slots__ = ("holder",)
+
+    def __init__(self) -> None:
+        self.holder: Stretch | None = None
+
+    def drop(self) -> None:
+        """End the stretch that is under way, if there is one, because somebody has to look."""
+        holder = self.holder
+        if holder is not None:
+            holder.interrupt()
+
+
+class Stretch:
+    """The stretches of one worker, one after another.
+
+    Args:
+        baton: The run's.
+        inlet: Where it takes items from; a source has none.
+        outlets: Where it puts each of what it makes; the consumer has none.
+        tally: Where to count it.
+        works: Between taking an item and putting it, the worker has it in hand.
+    """
+
+    __slots__ = ("_at_begin", "_inlet", "_laid_at_begin", "_outlets", "_works", "baton", "tally")
+
+    def __init__(
+        self,
+        baton: Baton,
+        inlet: Edge[Any] | None,
+        outlets: Sequence[Edge[Any]],
+        tally: Tally,
+        *,
+        works: bool,
+    ) -> None:
+        self.tally = tally
+        self.baton = baton
+        self._inlet = inlet
+        self._outlets = tuple(outlets)
+        self._works = works
+        self._at_begin = self._laid_at_begin = 0
+
+    def begin(self) -> None:
+        """Take the baton."""
+        self.baton.drop()
+        if self._inlet is not None:
+            self._at_begin = self._inlet.lying()
+        if self._outlets:
+            self._laid_at_begin = self._outlets[0].lying()
+        self.baton.holder = self
+
+    def wake_senders(self) -> None:
+        """The first item was taken: wake who waited for its slot; the others when the stretch ends."""
+        if self._inlet is not None:
+            before = self._inlet.lying()
+            self._inlet.wake_senders()
+            # Those who have left their item there to be put in have it in now.
+            self._at_begin += self._inlet.lying() - before
+
+    def wake_receivers(self) -> None:
+        """The first item was put: wake who waited for it; the others when the stretch ends."""
+        for outlet in self._outlets:
+            outlet.laid()
+
+    def interrupt(self) -> None:
+        """Somebody takes the baton away: the worker is inside its stage's function, with an item in hand."""
+        self._make_up(int(self._works))
+
+    def end(self) -> None:
+        """The worker itself ends it, between two items."""
+        self._make_up(0)
+
+    def progress(self) -> tuple[int, int]:
+        """Items taken and put since it began."""
+        taken = 0 if self._inlet is None else self._at_begin - self._inlet.lying()
+        put = self._outlets[0].lying() - self._laid_at_begin if self._outlets else 0
+        return (put if self._inlet is None else taken), put
+
+    def lifted_from(self, edge: Edge[Any]) -> int:
+        """Items that it has taken from this channel since it began."""
+        return self.progress()[0] if edge is self._inlet else 0
+
+    def count_interrupted(self, tally: Tally) -> None:
+        """Add what was done since it began, without ending it."""
+        self._count(tally, int(self._works))
+
+    def _count(self, tally: Tally, in_hand: int) -> None:
+        taken, put = self.progress()
+        tally.received += taken
+        tally.sent += put
+        tally.settled += taken - in_hand
+        if self._works:
+            tally.filtered += taken - in_hand - put
+
+    def _make_up(self, in_hand: int) -> None:
+        self.baton.holder = None
+        self._count(self.tally, in_hand)
+        if self._inlet is not None:
+            self._inlet.lifted(self._at_begin - self._inlet.lying())
+        for outlet in self._outlets:
+            outlet.laid()

@@ -1,0 +1,128 @@
+"""Edge: what lies between senders and receivers, and who waits for it.
+
+The state is a deque and two queues of futures. An item is visible the moment it is
+appended. Waking is separate from taking: a woken receiver takes its item itself when it
+runs, so that one that is cancelled in between has taken nothing and passes the wake-up
+on. (``janus`` 2.0.0 on CPython before 3.13 loses it, through ``asyncio.Condition``,
+gh-112202; trio avoids the question by delivering before it wakes, which asyncio cannot,
+because a task may be cancelled after its future is done.)
+
+Two counts keep newcomers from overtaking who was woken but has not run: ``_grants``
+(items promised to receivers) and the store's ``claims`` (slots promised to senders). At rest no
+receiver waits beside an item, and no sender beside a free slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice, repeat, starmap
+from typing import Any, Final, Generic, TypeVar
+
+from ..policy import Buffer, Overflow
+from .store import Store
+
+__all__ = ("LATER", "Edge")
+
+T = TypeVar("T")
+
+LATER: Final = object()
+"""In the queue of senders: the sender itself appends its item, once it is woken."""
+
+
+class Edge(Generic[T]):
+    """What a stretch works on: nothing in here ends one.
+
+    Args:
+        buffer: Its bounds.
+        overflow: What happens to an item that finds no room.
+        name: Whose edge it is.
+        tagged: Items are ``(tag, item)``.
+    """
+
+    def __init__(self, buffer: Buffer, overflow: Overflow, name: str, *, tagged: bool) -> None:
+        self.name = name
+        self._loop = asyncio.get_running_loop()
+        self._store: Store[T] = Store(name, buffer, overflow, tagged=tagged)
+        self._getters: deque[asyncio.Future[None]] = deque()
+        self._grants = 0
+        self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
+        self._senders = 0
+        self._taken = 0
+        self._abandoned = False
+
+    @property
+    def is_bare(self) -> bool:
+        """Nothing but a number of items bounds it, and nothing is ever dropped."""
+        return self._store.is_bare
+
+    def lifting(self) -> Callable[[], T]:
+        """What takes an item out in a stretch."""
+        return self._store.items.popleft
+
+    def lift(self, items: int) -> Iterator[T]:
+        """Take out so many in a stretch, each when it is asked for."""
+        return islice(starmap(self._store.items.popleft, repeat(())), items)
+
+    def laying(self) -> Callable[[T], None]:
+        """What puts an item in, in a stretch."""
+        return self._store.items.append
+
+    def lying(self) -> int:
+        """Items in it, promised ones included; for stretches."""
+        return len(self._store.items)
+
+    def lifted(self, items: int) -> None:
+        """So many were taken out in a stretch."""
+        self._taken += items
+        self._was_taken_from()
+
+    def laid(self) -> None:
+        """Some were put in, in a stretch."""
+        if self._getters:
+            self._wake_getters()
+
+    def wake_senders(self) -> None:
+        """Promise the slots that are free to those who wait for one."""
+        while self._putters and self._store.fits(self._putters[0][1]):
+            self._promise_slot()
+
+    def _was_taken_from(self) -> None:
+        if self._putters:
+            self.wake_senders()
+        if not self._store.items and not self._senders:
+            self._wake_all_getters()
+
+    def _append(self, item: T, size: int) -> None:
+        self._store.append(item, size)
+        if self._getters:
+            self._wake_getters()
+
+    def _wake_getters(self) -> None:
+        while self._getters and len(self._store.items) > self._grants:
+            self._promise_item()
+        if not self._senders and not self._store.items:
+            self._wake_all_getters()
+
+    def _wake_all_getters(self) -> None:
+        while self._getters:
+            self._promise_item()
+
+    def _promise_item(self) -> None:
+        waiter = self._getters.popleft()
+        if not waiter.done():
+            waiter.set_result(None)
+            self._grants += 1
+
+    def _promise_slot(self) -> None:
+        waiter, size, item = self._putters.popleft()
+        if waiter.done():
+            return
+        if item is LATER:
+            waiter.set_result(self)
+            self._store.claim(size)
+        else:
+            if not self._abandoned:
+                self._append(item, size)
+            waiter.set_result(not self._abandoned)

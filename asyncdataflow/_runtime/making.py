@@ -1,0 +1,183 @@
+"""Making: what a stage makes of one item, under its policies, and where that goes.
+
+A worker's loop takes the items; everything that concerns one item is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from ..errors import ChannelClosed
+from ..operators.protocol import ItemOperator, StreamOperator
+from ..stage import Stage
+from .call import Call, Calls
+from .channel import Receiver, Sender
+from .clock import Limiter
+from .leaving import Leaving
+from .pull import NOTHING
+from .routing import Outlet
+from .supervise import Counters, Supervisor, not_an_ending, own_cancel
+
+__all__ = ("Making",)
+
+
+class Making:
+    """One stage of one run, an item at a time.
+
+    Args:
+        stage: A stage of the graph.
+        calls: Its callable, ready to be called.
+        inlets: Its receiving ends, one a port; none for a source.
+        outlet: Where what it makes goes.
+        dead_letters: The edge to its dead-letter sink, where it has one.
+        branches: Names of the branches behind it.
+
+    Attributes:
+        counters: Its figures, but for a stretch under way.
+        leaving: How its workers are cancelled.
+    """
+
+    def __init__(
+        self,
+        stage: Stage[Any, Any],
+        calls: Calls,
+        inlets: Sequence[Receiver[Any]],
+        outlet: Outlet,
+        dead_letters: Sender[Any] | None = None,
+        branches: Sequence[str | None] = (),
+    ) -> None:
+        self.stage = stage
+        self.calls = calls
+        self.inlets = inlets
+        self.outlet = outlet
+        self.dead_letters = dead_letters
+        self.counters = Counters()
+        self.supervisor = Supervisor(stage, self.counters, dead_letters)
+        self.leaving = Leaving()
+        self._branches = branches
+        self._many = stage.call is not None and stage.call.many
+        self._loop = asyncio.get_running_loop()
+        self._limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)
+        self._operator = stage.operator if isinstance(stage.operator, ItemOperator) else None
+
+    @property
+    def figures(self) -> Counters:
+        """The counters, with what a stretch under way has done."""
+        channels = [*self.outlet.channels, *(each.channel for each in self.inlets)]
+        holder = channels[0].baton.holder if channels else None
+        if holder is None or holder.tally is not self.counters:
+            return self.counters
+        figures = dataclasses.replace(self.counters)
+        holder.count_interrupted(figures)
+        return figures
+
+    @property
+    def in_flight(self) -> int:
+        """Items begun and not yet settled."""
+        counters = self.figures
+        if isinstance(self.stage.operator, StreamOperator):
+            return counters.received - counters.sent if self.stage.operator.one_to_one else 0
+        if self._many:
+            return counters.received - counters.settled
+        ended = (
+            counters.sent + counters.filtered + counters.skipped + counters.dead_lettered + counters.failed
+        )
+        return counters.received - ended
+
+    async def _made(self, call: Call, item: Any) -> Any:
+        """What the stage makes of an item, under its policies."""
+        self.counters.received += 1
+        if self._limiter is not None:
+            await self._limiter.wait()
+        since = self._loop.time() if self.stage.retry is not None else 0.0
+        try:
+            return await self._once(call, item)
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self.own_error(raised)
+            if error is None:
+                raise
+        try:
+            return await self.made_after(error, call, item, since)
+        finally:
+            del error  # Its traceback has this frame, which has the item: a cycle.
+
+    async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:
+        """What the stage makes of an item in the end, where the first attempt raised ``error``."""
+        attempt = 1
+        while True:
+            try:
+                if not await self.supervisor.again(error, item, attempt, since):
+                    return NOTHING
+            finally:
+                del error
+            attempt += 1
+            try:
+                return await self._once(call, item)
+            except (asyncio.CancelledError, Exception) as raised:
+                again = self.own_error(raised)
+                if again is None:
+                    raise
+            error = again
+            del again
+
+    def own_error(self, raised: BaseException) -> Exception | None:
+        """What the stage raised, as an error for its policies; ``None`` where it is not for them.
+
+        What a stage raises while it is cancelled is for nobody's retry, and not to be skipped.
+        """
+        error = self._source_error(raised)
+        return None if error is None else not_an_ending(error)
+
+    async def _once(self, call: Call, item: Any) -> Any:
+        operator = self._operator
+        if operator is None:
+            return await call.one(item)
+        result = item if self.stage.fn is None else await call.one(item)
+        return list(operator.decide(item, result, self._branches))
+
+    async def emit(self, made: Any) -> None:
+        """Send what was made of an item, if anything, and count it."""
+        if made is not NOTHING:
+            if self._operator is not None:
+                await self.outlet.deliver(made)
+                empty = not made
+            else:
+                empty = made is None and not self.outlet.keeps_none
+                if not empty:
+                    await self.outlet.send(made)
+            if empty:
+                self.counters.filtered += 1
+            else:
+                self.counters.sent += 1
+        self.counters.settled += 1
+
+    async def _send(self, item: Any) -> None:
+        try:
+            await self.outlet.send(item)
+        except ChannelClosed:
+            self.leaving.begin()
+            raise
+        self.counters.sent += 1
+
+    async def _next_of(self, items: AsyncIterator[Any]) -> tuple[Any, Exception | None]:
+        """The next item, ``NOTHING`` at the end, or the stage's own error."""
+        try:
+            return await anext(items), None
+        except StopAsyncIteration:
+            return NOTHING, None
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self._source_error(raised)
+            if error is None:
+                raise
+            return NOTHING, error
+
+    def _source_error(self, raised: BaseException) -> Exception | None:
+        """As ``own_error``, for what an iterator raised."""
+        if self.leaving.ordered():
+            return None
+        if isinstance(raised, asyncio.CancelledError):
+            return own_cancel(raised)
+        return raised if isinstance(raised, Exception) else None

@@ -1,0 +1,189 @@
+"""The loop of a worker on the loop whose stage makes at most one item of each.
+
+It works in stretches: as many items as lie before the stage, fit behind it and make up a
+turn are moved with nothing between taking an item, calling the function and putting the
+result; see ``baton`` for why that is enough. What suspends, fails or finds no room ends the
+stretch and takes the long way, through ``Work``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from ..errors import EndOfChannel
+from .baton import Stretch
+from .call import Call
+from .channel import Receiver
+from .clock import Turn
+from .leaving import Leaving
+from .result import checked, is_awaitable
+from .routing import Outlet
+from .supervise import Counters
+
+__all__ = ("PlainLoop", "PlainWork")
+
+_NO_RESULT: Final = object()
+"""Stands where a stage has to return something that it never returns."""
+
+
+class PlainWork(Protocol):
+    """What the loop needs of its stage's work.
+
+    Attributes:
+        inlets: The one inlet.
+        outlet: The way out.
+        counters: Its figures.
+        leaving: How it is cancelled.
+    """
+
+    inlets: Any
+    outlet: Outlet
+    counters: Counters
+    leaving: Leaving
+
+    def watched(
+        self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool
+    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
+        """The stage's function and what sends its results, as a stretch shall call them."""
+
+    async def whole(self, call: Call, item: Any) -> None:
+        """An item from taking to sending."""
+
+    async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:
+        """What the stage makes of an item in the end, where the first attempt raised ``error``."""
+
+    def own_error(self, raised: BaseException) -> Exception | None:
+        """What the stage raised, as an error for its policies; ``None`` where it is not for them."""
+
+    async def emit(self, made: Any) -> None:
+        """Send what was made of an item."""
+
+
+class PlainLoop:
+    """One worker.
+
+    Args:
+        work: Its stage's work.
+        call: Its way to the stage's function, which has a ``direct`` one.
+        lay: Puts a result into the edges behind the stage.
+    """
+
+    def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None]) -> None:
+        self._work = work
+        self._call = call
+        self._inlet: Receiver[Any] = work.inlets[0]
+        self._channel = self._inlet.channel
+        self._baton = self._channel.baton
+        self._stretch = Stretch(self._baton, self._channel, work.outlet.channels, work.counters, works=True)
+        self._function, self._lay = work.watched(call.direct, lay, self._stretch, awaits=call.awaits)
+        self._none = _NO_RESULT if work.outlet.keeps_none else None
+        self._usual: type = int
+        self._turn = Turn(asyncio.get_running_loop())
+
+    async def run(self) -> None:
+        """Work to the end of the input."""
+        work, channel, turn = self._work, self._channel, self._turn
+        go = self._await_each if self._call.awaits else self._call_each
+        while not work.leaving.asked:
+            lying = channel.ready
+            if not lying:
+                try:
+                    await self._inlet.wait()
+                except EndOfChannel:
+                    return
+                turn.begin()
+                continue
+            fit = min(lying, work.outlet.free(), turn.left)
+            if fit > 0:
+                done = await go(fit)
+            else:
+                sent = work.counters.sent
+                await work.whole(self._call, channel.take())
+                # What was sent had to wait for room.
+                done = int(work.counters.sent == sent)
+            if not done:
+                turn.begin()
+            elif turn.due(done):
+                await asyncio.sleep(0)
+
+    async def _await_each(self, items: int) -> int:
+        """A stretch of coroutines; how many items that may have been, 0 where others ran meanwhile."""
+        function, lay, none, usual = self._function, self._lay, self._none, self._usual
+        stretch, baton = self._stretch, self._baton
+        item = result = error = None
+        blocked = waited = True
+        stretch.begin()
+        try:
+            for item in self._channel.lift(items):
+                if blocked:
+                    blocked = False
+                    stretch.wake_senders()
+                result = await function(item)
+                if type(result) is not usual:
+                    usual = self._usual = type(checked(result))
+                if baton.holder is not stretch:
+                    break
+                if result is not none:
+                    lay(result)
+                    if waited:
+                        waited = False
+                        stretch.wake_receivers()
+            else:
+                stretch.end()
+                return items
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self._own_error(raised)
+            if error is None:
+                raise
+        await self._finish(error, item, result)
+        return 0 if error is None else items
+
+    async def _call_each(self, items: int) -> int:
+        """A stretch of plain calls; as above."""
+        function, lay, none, usual = self._function, self._lay, self._none, self._usual
+        stretch, baton = self._stretch, self._baton
+        item = result = error = None
+        blocked = waited = True
+        stretch.begin()
+        try:
+            for item in self._channel.lift(items):
+                if blocked:
+                    blocked = False
+                    stretch.wake_senders()
+                result = function(item)
+                if type(result) is not usual:
+                    if is_awaitable(result):
+                        result = await result
+                    usual = self._usual = type(checked(result))
+                if baton.holder is not stretch:
+                    break
+                if result is not none:
+                    lay(result)
+                    if waited:
+                        waited = False
+                        stretch.wake_receivers()
+            else:
+                stretch.end()
+                return items
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self._own_error(raised)
+            if error is None:
+                raise
+        await self._finish(error, item, result)
+        return 0 if error is None else items
+
+    def _own_error(self, raised: BaseException) -> Exception | None:
+        if self._baton.holder is self._stretch:
+            self._baton.drop()
+        return self._work.own_error(raised)
+
+    async def _finish(self, error: Exception | None, item: Any, result: Any) -> None:
+        """The long way for the item that ended a stretch: it has failed, or somebody else ran meanwhile."""
+        if error is not None:
+            try:
+                result = await self._work.made_after(error, self._call, item, 0.0)
+            finally:
+                del error, item  # The traceback gets this frame: a cycle.
+        await self._work.emit(result)

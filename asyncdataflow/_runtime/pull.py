@@ -1,0 +1,64 @@
+"""The stretches of a source: what its iterator gives without suspending goes straight into the edge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from .baton import Stretch
+
+__all__ = ("NOTHING", "PullAhead", "Pulled")
+
+NOTHING: Final = object()
+"""The end of items, and what a skipped item makes; never in a channel, so no item is taken for it."""
+
+Pulled = tuple[int, Any, BaseException | None]
+"""Items that were sent; one that is yet to be sent, or ``NOTHING``; what the iterator raised."""
+
+
+class PullAhead:
+    """Pulls one iterator.
+
+    Args:
+        items: The iterator.
+        lay: Puts an item into the edges behind the source.
+        stretch: The source's.
+
+    Attributes:
+        ended: The iterator has come to its end.
+    """
+
+    def __init__(self, items: AsyncIterator[Any], lay: Callable[[Any], None], stretch: Stretch) -> None:
+        self._items = items
+        self._lay = lay
+        self._stretch = stretch
+        self.ended = False
+
+    async def pull(self, items: int) -> Pulled:
+        """Send up to so many, which is how many fit.
+
+        An item that comes after somebody else has run may find no room any more: it is handed back.
+        """
+        stretch, lay, left, first = self._stretch, self._lay, items, True
+        baton = stretch.baton
+        stretch.begin()
+        try:
+            async for item in self._items:
+                if baton.holder is not stretch:
+                    return items - left, item, None
+                lay(item)
+                left -= 1
+                if first:
+                    first = False
+                    stretch.wake_receivers()
+                if not left:
+                    break
+            else:
+                self.ended = True
+        except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - the worker knows whose it is
+            return items - left, NOTHING, raised
+        finally:
+            if baton.holder is stretch:
+                stretch.end()
+        return items - left, NOTHING, None

@@ -1,0 +1,81 @@
+"""Mistakes in stretches: what a worker does between two moments at which anybody can look."""
+
+from __future__ import annotations
+
+from .mutant import Mutant
+
+__all__ = ("MUTANTS",)
+
+MUTANTS = (
+    Mutant(
+        "stretch that goes on",
+        "a worker that has waited inside its stage's function takes the edges to be as it left them",
+        "_runtime/plain.py",
+        """\
+                result = await function(item)
+                if type(result) is not usual:
+                    usual = self._usual = type(checked(result))
+                if baton.holder is not stretch:
+                    break
+""",
+        """\
+                result = await function(item)
+                if type(result) is not usual:
+                    usual = self._usual = type(checked(result))
+""",
+    ),
+    Mutant(
+        "source that goes on",
+        "a source that has waited for its item sends it without looking for room",
+        "_runtime/pull.py",
+        """\
+                if baton.holder is not stretch:
+                    return items - left, item, None
+""",
+        "",
+    ),
+    Mutant(
+        "receivers not woken",
+        "what a stretch has put into an edge is told to nobody but the first who waits",
+        "_runtime/baton.py",
+        """\
+            self._inlet.lifted(self._at_begin - self._inlet.lying())
+        for outlet in self._outlets:
+            outlet.laid()
+""",
+        """\
+            self._inlet.lifted(self._at_begin - self._inlet.lying())
+""",
+    ),
+    Mutant(
+        "senders not woken",
+        "the slots that a stretch has freed are told to nobody but the first who waits",
+        "_runtime/edge.py",
+        """\
+        self._taken += items
+        self._was_taken_from()
+""",
+        """\
+        self._taken += items
+""",
+    ),
+    Mutant(
+        "an item in hand is not counted",
+        "a stage whose stretch was disturbed has settled what it still has in hand",
+        "_runtime/baton.py",
+        "        self._make_up(int(self._works))\n",
+        "        self._make_up(0)\n",
+    ),
+    Mutant(
+        "somebody looks into a stretch",
+        "what lies in an edge is counted without making up the books first",
+        "_runtime/channel.py",
+        """\
+        self.baton.drop()
+        return 0 if self._putters or self._abandoned else self._store.room
+""",
+        """\
+        return 0 if self._putters or self._abandoned else self._store.room
+""",
+    ),
+)
