@@ -14,12 +14,12 @@ only if it has the baton still; else it sends what it has in hand as if there we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .edge import Edge
 
-__all__ = ("Baton", "Stretch", "Tally")
+__all__ = ("Baton", "Probe", "Stretch", "Tally")
 
 
 class Tally(Protocol):
@@ -41,13 +41,39 @@ class Baton:
     __slots__ = ("holder",)
 
     def __init__(self) -> None:
-        self.holder: Stretch | None = None
+        self.holder: Stretch | Probe | None = None
 
     def drop(self) -> None:
         """End the stretch that is under way, if there is one, because somebody has to look."""
         holder = self.holder
         if holder is not None:
             holder.interrupt()
+
+
+class Probe:
+    """Holds the baton only to tell whether anybody has taken it away.
+
+    Args:
+        baton: The run's.
+    """
+
+    __slots__ = ("baton",)
+
+    tally = None
+
+    def __init__(self, baton: Baton) -> None:
+        self.baton = baton
+
+    def interrupt(self) -> None:
+        """Somebody did."""
+        self.baton.holder = None
+
+    def lifted_from(self, edge: Edge[Any]) -> int:
+        """Nothing is taken without being counted."""
+        return 0
+
+    def count_interrupted(self, tally: Tally) -> None:
+        """Nothing is done without being counted."""
 
 
 class Stretch:
@@ -59,9 +85,21 @@ class Stretch:
         outlets: Where it puts each of what it makes; the consumer has none.
         tally: Where to count it.
         works: Between taking an item and putting it, the worker has it in hand.
+
+    Attributes:
+        on_interrupt: Called when somebody takes the baton away, before that one goes on.
     """
 
-    __slots__ = ("_at_begin", "_inlet", "_laid_at_begin", "_outlets", "_works", "baton", "tally")
+    __slots__ = (
+        "_at_begin",
+        "_inlet",
+        "_laid_at_begin",
+        "_outlets",
+        "_works",
+        "baton",
+        "on_interrupt",
+        "tally",
+    )
 
     def __init__(
         self,
@@ -78,6 +116,7 @@ class Stretch:
         self._outlets = tuple(outlets)
         self._works = works
         self._at_begin = self._laid_at_begin = 0
+        self.on_interrupt: Callable[[], None] | None = None
 
     def begin(self) -> None:
         """Take the baton."""
@@ -95,6 +134,7 @@ class Stretch:
             self._inlet.wake_senders()
             # Those who have left their item there to be put in have it in now.
             self._at_begin += self._inlet.lying() - before
+            self._inlet.wake_next()
 
     def wake_receivers(self) -> None:
         """The first item was put: wake who waited for it; the others when the stretch ends."""
@@ -104,6 +144,8 @@ class Stretch:
     def interrupt(self) -> None:
         """Somebody takes the baton away: the worker is inside its stage's function, with an item in hand."""
         self._make_up(int(self._works))
+        if self.on_interrupt is not None:
+            self.on_interrupt()
 
     def end(self) -> None:
         """The worker itself ends it, between two items."""

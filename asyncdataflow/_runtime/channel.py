@@ -229,9 +229,12 @@ class Channel(Edge[T]):
                 with suppress(ValueError):
                     self._getters.remove(waiter)
             else:
+                self.baton.drop()
                 self._grants -= 1
                 self._wake_getters()
             raise
+        # While the item is promised still: what a stretch leaves is promised to who waits for it.
+        self.baton.drop()
         self._grants -= 1
 
     def sender_closed(self) -> None:

@@ -7,6 +7,10 @@ on. (``janus`` 2.0.0 on CPython before 3.13 loses it, through ``asyncio.Conditio
 gh-112202; trio avoids the question by delivering before it wakes, which asyncio cannot,
 because a task may be cancelled after its future is done.)
 
+One receiver at a time is woken: when it has taken its item it wakes the next for those that are
+left, and by then a worker that never waited may have had them, for no wake-up at all (leader
+and followers: Schmidt et al., "Leader/Followers", 2000).
+
 Two counts keep newcomers from overtaking who was woken but has not run: ``_grants``
 (items promised to receivers) and the store's ``claims`` (slots promised to senders). At rest no
 receiver waits beside an item, and no sender beside a free slot.
@@ -88,11 +92,16 @@ class Edge(Generic[T]):
         while self._putters and self._store.fits(self._putters[0][1]):
             self._promise_slot()
 
+    def wake_next(self) -> None:
+        """Whoever was woken has taken its item: wake the next one for those that are left."""
+        if self._getters:
+            self._wake_getters()
+
     def _was_taken_from(self) -> None:
         if self._putters:
             self.wake_senders()
-        if not self._store.items and not self._senders:
-            self._wake_all_getters()
+        if self._getters:
+            self._wake_getters()
 
     def _append(self, item: T, size: int) -> None:
         self._store.append(item, size)
@@ -100,7 +109,7 @@ class Edge(Generic[T]):
             self._wake_getters()
 
     def _wake_getters(self) -> None:
-        while self._getters and len(self._store.items) > self._grants:
+        while self._getters and not self._grants and self._store.items:
             self._promise_item()
         if not self._senders and not self._store.items:
             self._wake_all_getters()

@@ -31,6 +31,16 @@ class Keyed:
         """Items parked."""
         return sum(len(each) for each in self._parked.values())
 
+    @property
+    def is_idle(self) -> bool:
+        """No key is being worked on."""
+        return not self._parked
+
+    @property
+    def has_place(self) -> bool:
+        """One more item may be parked."""
+        return self._free > 0
+
     async def reserve(self) -> None:
         """Wait for a place, since the next item may have to be parked."""
         while not self._free:
@@ -48,6 +58,15 @@ class Keyed:
         """The place is not needed."""
         self._free += 1
         self._wake_one()
+
+    def enter(self, key: Any, worker: object) -> None:
+        """Make a free key the worker's, without a place.
+
+        Args:
+            key: The key.
+            worker: Its task.
+        """
+        self._parked[key] = deque()
 
     def begin(self, key: Any, item: Any) -> bool:
         """True if the key is free and now the caller's; else the item is parked behind it."""

@@ -34,6 +34,15 @@ class Order:
         self._turns: dict[int, asyncio.Future[None]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def is_idle(self) -> bool:
+        """Every ticket has left."""
+        return self._drawn == self._left
+
+    def is_next(self, ticket: int) -> bool:
+        """It is this one's turn, and nobody waits behind it."""
+        return ticket == self._left and not self._parked
+
     def draw(self) -> int:
         """The next ticket."""
         self._drawn += 1

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ..errors import EndOfChannel
-from .baton import Stretch
+from .baton import Probe, Stretch
 from .call import Call
 from .channel import Receiver
 from .clock import Turn
@@ -48,9 +48,6 @@ class PlainWork(Protocol):
     ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
         """The stage's function and what sends its results, as a stretch shall call them."""
 
-    async def whole(self, call: Call, item: Any) -> None:
-        """An item from taking to sending."""
-
     async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:
         """What the stage makes of an item in the end, where the first attempt raised ``error``."""
 
@@ -79,6 +76,8 @@ class PlainLoop:
         self._stretch = Stretch(self._baton, self._channel, work.outlet.channels, work.counters, works=True)
         self._function, self._lay = work.watched(call.direct, lay, self._stretch, awaits=call.awaits)
         self._none = _NO_RESULT if work.outlet.keeps_none else None
+        self._probe = Probe(self._baton)
+        self._suspends = False
         self._usual: type = int
         self._turn = Turn(asyncio.get_running_loop())
 
@@ -95,14 +94,10 @@ class PlainLoop:
                     return
                 turn.begin()
                 continue
-            fit = min(lying, work.outlet.free(), turn.left)
-            if fit > 0:
-                done = await go(fit)
-            else:
-                sent = work.counters.sent
-                await work.whole(self._call, channel.take())
-                # What was sent had to wait for room.
-                done = int(work.counters.sent == sent)
+            fit = 0
+            if not self._suspends and self._may_stretch():
+                fit = min(lying, work.outlet.free(), turn.left)
+            done = await go(fit) if fit > 0 else await self._one_by_one()
             if not done:
                 turn.begin()
             elif turn.due(done):
@@ -124,6 +119,7 @@ class PlainLoop:
                 if type(result) is not usual:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
+                    self._suspends = waited
                     break
                 if result is not none:
                     lay(result)
@@ -158,6 +154,7 @@ class PlainLoop:
                         result = await result
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
+                    self._suspends = waited
                     break
                 if result is not none:
                     lay(result)
@@ -174,16 +171,72 @@ class PlainLoop:
         await self._finish(error, item, result)
         return 0 if error is None else items
 
+    async def _one_by_one(self) -> int:
+        """Items of a function that does suspend, or of which one finds no room.
+
+        Returns:
+            1 behind an item that did not suspend; 0 where others ran.
+        """
+        work, channel, baton, probe = self._work, self._channel, self._baton, self._probe
+        function, awaits, counters = self._function, self._call.awaits, work.counters
+        while channel.ready and not work.leaving.asked:
+            result = error = None
+            item = channel.take()
+            self._draw()
+            counters.received += 1
+            baton.holder = probe
+            try:
+                result = function(item)
+                if awaits or is_awaitable(result):
+                    result = await result
+                if type(result) is not self._usual:
+                    self._usual = type(checked(result))
+            except (asyncio.CancelledError, Exception) as raised:
+                error = self._own_error(raised)
+                if error is None:
+                    raise
+            self._suspends = baton.holder is not probe
+            fits = work.outlet.free() > 0
+            if error is None and result is not self._none and fits and self._is_first():
+                self._lay(result)
+                counters.sent += 1
+                counters.settled += 1
+                for each in work.outlet.channels:
+                    each.laid()
+                self._leave()
+            else:
+                await self._finish(error, item, result)
+            if not self._suspends:
+                return int(fits or result is self._none)
+        return 0
+
     def _own_error(self, raised: BaseException) -> Exception | None:
-        if self._baton.holder is self._stretch:
+        if self._baton.holder in (self._stretch, self._probe):
             self._baton.drop()
         return self._work.own_error(raised)
 
     async def _finish(self, error: Exception | None, item: Any, result: Any) -> None:
-        """The long way for the item that ended a stretch: it has failed, or somebody else ran meanwhile."""
+        """The long way for an item: it has failed, there is no room, or somebody else ran meanwhile."""
         if error is not None:
             try:
                 result = await self._work.made_after(error, self._call, item, 0.0)
             finally:
                 del error, item  # The traceback gets this frame: a cycle.
+        await self._send(result)
+
+    def _may_stretch(self) -> bool:
+        """Nothing that came earlier is still on its way through the stage, where that matters."""
+        return True
+
+    def _draw(self) -> None:
+        """An item was taken that others may overtake from now on."""
+
+    def _is_first(self) -> bool:
+        """Its result may leave at once."""
+        return True
+
+    def _leave(self) -> None:
+        """It has."""
+
+    async def _send(self, result: Any) -> None:
         await self._work.emit(result)

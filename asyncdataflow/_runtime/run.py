@@ -153,10 +153,8 @@ class Run(AsyncIterator[T], Generic[T]):
         else:
             self._holds = True
             self._tally.received += 1
-            if len(self.graph.outputs) > 1:
-                return cast("tuple[int, T]", result)
             self._stretch.begin()
-            return 0, result
+            return cast("tuple[int, T]", result if len(self.graph.outputs) > 1 else (0, result))
         finally:
             self._waiting = False
         self._closed = True
@@ -264,6 +262,8 @@ class Run(AsyncIterator[T], Generic[T]):
             output = self._execution.output
             self._stretch = Stretch(output.baton, output, (), self._tally, works=False)
             self._lift = output.lifting()
+            if len(self.graph.outputs) > 1:
+                self._lift = _without_place(output.lifting())
         return self._execution
 
     def _failure(self) -> BaseException | None:
@@ -293,6 +293,10 @@ class Run(AsyncIterator[T], Generic[T]):
                 cancelled = error
         execution.results.close()
         return cancelled
+
+
+def _without_place(lift: Callable[[], tuple[int, T]]) -> Callable[[], T]:
+    return lambda: lift()[1]
 
 
 def _stage_stats(work: Work) -> StageStats:

@@ -16,6 +16,7 @@ from ..errors import EndOfChannel
 from ..naming import annotate, describe_error
 from ..operators.protocol import StreamOperator
 from .baton import Stretch
+from .by_key import KeyedLoop
 from .call import Call, Rejoined
 from .clock import Turn
 from .counted import Counted
@@ -23,6 +24,7 @@ from .job import LaneIterator
 from .keyed import Keyed
 from .making import Making
 from .order import Order
+from .ordered import OrderedLoop
 from .plain import PlainLoop
 from .pull import NOTHING, PullAhead
 
@@ -80,33 +82,30 @@ class Work(Making):
             return [functools.partial(self._stream, stage.operator)]
         lay = self.outlet.laying()
         if lay is not None and self._is_plain():
-            return [functools.partial(self._plain, lay)] * stage.concurrency
+            sort: Callable[..., PlainLoop] = PlainLoop
+            if stage.concurrency > 1 and stage.key is not None:
+                sort = functools.partial(KeyedLoop, key=stage.key, keyed=self._keyed)
+            elif stage.concurrency > 1 and stage.ordered:
+                sort = functools.partial(OrderedLoop, order=self._order)
+            return [functools.partial(self._plain, lay, sort)] * stage.concurrency
         work: Callable[[Call, Any], Coroutine[Any, Any, None]] = self.whole
         if stage.concurrency > 1 and stage.key is not None:
-            work = self._keyed_item
+            work = self.keyed_item
         elif stage.concurrency > 1 and stage.ordered:
             work = self._in_turn if self._many else self._in_order
         return [functools.partial(self._take, work)] * stage.concurrency
 
     def _is_plain(self) -> bool:
-        """At most one item of each, in no order that has to be kept, and nothing to do on the way."""
+        """At most one item of each, and nothing to do on the way."""
         stage = self.stage
-        sorts = stage.concurrency > 1 and (stage.ordered or stage.key is not None)
         endless = stage.retry is None or stage.retry.max_elapsed is None
         bare = all(each.channel.is_bare for each in self.inlets)
-        return (
-            self.calls.is_direct
-            and bare
-            and endless
-            and not sorts
-            and self._limiter is None
-            and stage.operator is None
-        )
+        return self.calls.is_direct and bare and endless and self._limiter is None and stage.operator is None
 
-    async def _plain(self, lay: Callable[[Any], None]) -> None:
+    async def _plain(self, lay: Callable[[Any], None], sort: Callable[..., PlainLoop]) -> None:
         async with self.calls.worker() as call:
             try:
-                await PlainLoop(self, call, lay).run()
+                await sort(self, call, lay).run()
             finally:
                 self.leaving.begin()
 
@@ -116,7 +115,7 @@ class Work(Making):
         ``work`` runs up to its first wait in the step in which its item was taken.
         """
         (inlet,) = self.inlets
-        by_key = work == self._keyed_item
+        by_key = work == self.keyed_item
         async with self.calls.worker() as call:
             try:
                 while not self.leaving.asked:
@@ -145,19 +144,31 @@ class Work(Making):
         await self._order.turn(ticket)
         self._order.leave()
 
-    async def _keyed_item(self, call: Call, item: Any) -> None:
+    async def keyed_item(self, call: Call, item: Any) -> None:
+        """An item from taking to sending, or to its place behind another one of its key."""
         try:
             key = self.stage.key(item) if self.stage.key is not None else None
             free = self._keyed.begin(key, item)
         except Exception as error:  # noqa: BLE001 - an item without a usable key has failed in the stage
             self._keyed.unreserve()
             self.counters.received += 1
-            await self.supervisor.give_up(error, item, 1)
-            self.counters.settled += 1
+            await self.without_key(error, item)
             return
-        while free and not self.leaving.asked:
+        if free:
             await self.whole(call, item)
-            free, item = self._keyed.finish(key)
+            await self.rest_of_key(call, key)
+
+    async def rest_of_key(self, call: Call, key: Any) -> None:
+        """What was parked behind an item that is done."""
+        more, item = self._keyed.finish(key)
+        while more and not self.leaving.asked:
+            await self.whole(call, item)
+            more, item = self._keyed.finish(key)
+
+    async def without_key(self, error: Exception, item: Any) -> None:
+        """An item whose key cannot be had has failed in the stage."""
+        await self.supervisor.give_up(error, item, 1)
+        self.counters.settled += 1
 
     async def _stream(self, operator: StreamOperator) -> None:
         """An operator that takes whole streams apart."""

@@ -341,6 +341,12 @@ class _Lines(Keyed):
             self._own[asyncio.current_task()] = key
         return free
 
+    def enter(self, key: Any, worker: object) -> None:
+        """As in ``Keyed``."""
+        super().enter(key, worker)
+        if isinstance(worker, asyncio.Task):
+            self._own[worker] = key
+
     def may_begin(self, item: Any) -> bool:
         """It is the first of its key, and no other worker has that key."""
         me = asyncio.current_task()

@@ -16,6 +16,7 @@ MUTANTS = (
                 if type(result) is not usual:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
+                    self._suspends = waited
                     break
 """,
         """\
