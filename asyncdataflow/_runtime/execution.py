@@ -13,7 +13,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from ..errors import ChannelClosed, ShutdownTimeoutError, UnevenZipError
@@ -24,9 +24,9 @@ from ..policy import Buffer
 from ..stats import RunState
 from .build import build
 from .channel import Channel, Receiver
-from .leaving import described
+from .leaving import described, settled
 from .parts import parts_of
-from .resources import open_resources
+from .resources import Resources
 from .supervise import not_an_ending, unordered_cancel
 from .worker import Loop, Work
 
@@ -71,27 +71,27 @@ class Execution:
         self.works: list[Work] = []
         self.graph = graph
         self._params = params
-        self._resources = resources
         self._items = items
         self._loop = asyncio.get_running_loop()
         self._parts = parts_of(self._loop)
+        self._resources = Resources(name, resources, params, self._parts.workshop)
         tagged = len(graph.outputs) > 1
         self.output = self._parts.channel(Buffer(buffer), name="the results", held=True, tagged=tagged)
         self._holding_open = self.output.sender()
         self.results: Receiver[Any] = self.output.receiver()
         self.started_at = self._loop.time()
         self.ended: asyncio.Future[None] = self._loop.create_future()
-        self._turned = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._turned: asyncio.Future[None] = self._loop.create_future()
         self._tasks: dict[asyncio.Task[None], Work] = {}
         self._cancelled: set[asyncio.Task[None]] = set()
         self._grace = self._patience = GRACE
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._opening = True
-        self._closing: asyncio.Timeout | None = None
         # Known before it is made: a task of an eager factory runs at once.
         self._runner: asyncio.Task[None] | None = None
         self._runner = self._loop.create_task(self._run(), name=f"{name} runner")
-        # Not in the runner itself: cancelled before its first step, it would never run.
+        # Not only in the runner itself: cancelled before its first step, it would never run.
         self._runner.add_done_callback(self._end)
         self._parts.begun(self)
 
@@ -117,9 +117,8 @@ class Execution:
         if self.state in ("running", "draining"):
             self.state = "stopping"
             self._grace = self._patience = grace
-            self._turned.set()
-            if self._closing is not None and not self._closing.expired():
-                self._closing.reschedule(self._loop.time() + grace)
+            self._turn()
+            self._resources.hurry(grace, self._loop.time())
             runner = self._runner
             if self._opening and runner is not None and asyncio.current_task(self._loop) is not runner:
                 runner.cancel()
@@ -155,51 +154,40 @@ class Execution:
     async def wait_ended(self) -> None:
         """Wait until nothing of the run is left; cancelled, the run goes on ending."""
         if not self.ended.done():
-            await asyncio.shield(self.ended)
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiting.discard(waiter)
 
     async def _run(self) -> None:
         """The runner: never raises, always reaches the end."""
-        stack = AsyncExitStack()
         try:
-            opening = open_resources(stack, self._resources, self._params, self._parts.workshop)
-            await self._work(await opening)
+            await self._work(await self._resources.open())
         except asyncio.CancelledError:
             self.stop()
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error)
         try:
-            await self._close(stack)
+            await self._resources.close(self.failures[0] if self.failures else None)
         except BaseException as error:  # noqa: BLE001 - as above; cancelled, they are closed all the same
             if not isinstance(error, asyncio.CancelledError):
                 self.fail(error)
-
-    async def _close(self, resources: AsyncExitStack) -> None:
-        """Leave the resources that were entered; they see the failure, so that a transaction rolls back."""
-        failure = self.failures[0] if self.failures else None
-        details = (None, None, None) if failure is None else (type(failure), failure, failure.__traceback__)
-        grace = self._grace if self.state == "stopping" else None
-        try:
-            async with asyncio.timeout(grace) as scope:
-                self._closing = scope
-                await resources.__aexit__(*details)
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            raise ShutdownTimeoutError(
-                f"{self.name}: its resources did not close within {self._grace} s"
-            ) from None
-        finally:
-            self._closing = None
+        if self._runner is not None:
+            # A step of the loop earlier than by its callback.
+            self._runner.remove_done_callback(self._end)
+            self._end()
 
     async def _work(self, opened: Mapping[str, Any]) -> None:
         """Start the workers, wait for the end or for the order to stop, bury them."""
         self._opening = False
-        if self._turned.is_set():
+        if self._turned.done():
             return
         try:
             self.works = build(self.graph, self.output, self._params, opened, self._items, self._parts)
             self._start()
-            await self._turned.wait()
+            await self._turned
         except asyncio.CancelledError:
             # The loop is being closed around us, as asyncio.run does.
             self.stop()
@@ -225,9 +213,10 @@ class Execution:
         for work in self.works:
             if self.state == "draining" and work.stage.role == "source":
                 work.drain()
-            for loop in work.loops():
-                work.alive += 1
-                work.leaving.runner = self._runner
+            work.leaving.runner = self._runner
+            loops = work.loops()
+            work.alive = len(loops)
+            for loop in loops:
                 task = self._loop.create_task(
                     self._guard(work, loop), name=f"{self.name}: {work.stage.title}"
                 )
@@ -243,6 +232,8 @@ class Execution:
         """
         try:
             await loop()
+            if not work.leaving.asked:
+                self._finished()
         except UnevenZipError as error:
             if self.state != "draining" or not isinstance(work.stage.operator, Zip):
                 self.fail(error, work)
@@ -263,6 +254,14 @@ class Execution:
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error, work)
 
+    def _finished(self) -> None:
+        """The calling worker is at its end by itself; what is behind it need not wait for a callback."""
+        task = asyncio.current_task(self._loop)
+        # One of an eager factory may be at its end before it is known.
+        if task in self._tasks:
+            task.remove_done_callback(self._buried)
+            self._buried(task)
+
     def _buried(self, task: asyncio.Task[None]) -> None:
         """A worker has ended, or was cancelled before its first step; close what it was the last to use."""
         work = self._tasks.pop(task)
@@ -275,7 +274,7 @@ class Execution:
             if work.dead_letters is not None:
                 work.dead_letters.close()
         if not self._tasks:
-            self._turned.set()
+            self._turn()
 
     def _demand_gone(self, works: list[Work]) -> None:
         """Retire those of whose results nobody wants any more."""
@@ -296,9 +295,14 @@ class Execution:
         retired = sum(work.retired for work in self._tasks.values())
         if retired == len(self._tasks):
             self._patience = self._grace / 10  # They had their grace.
-            self._turned.set()
+            self._turn()
         elif retired:
             self._call_later(self._grace, self._end_with_retired)
+
+    def _turn(self) -> None:
+        """Tell the runner that there is nothing more to wait for."""
+        if not self._turned.done():
+            self._turned.set_result(None)
 
     def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
         """Once however often it is asked for, and never after the end."""
@@ -344,7 +348,7 @@ class Execution:
         lanes = [work.calls.lane for work in self.works if work.calls.lane is not None]
         threads = [ended for lane in lanes for ended in lane.shut()]
         while any(not each.done() for each in threads) and self._loop.time() < deadline:
-            await self._settle(threads, deadline - self._loop.time())
+            await settled(threads, deadline - self._loop.time())
         for lane in lanes:
             with suppress(asyncio.CancelledError):
                 left += await lane.close()
@@ -360,22 +364,12 @@ class Execution:
         self._cancel(list(reversed(self._tasks)))
         while self._tasks:
             remaining = deadline - self._loop.time()
-            await self._settle(list(self._tasks), remaining / 2)
+            await settled(list(self._tasks), remaining / 2)
             if remaining < self._grace / 64:
                 break
             for task in reversed(self._tasks):
                 self._tasks[task].leaving.insist(task)
         return [described(task, work.stage) for task, work in self._tasks.items()]
-
-    async def _settle(self, futures: Sequence[asyncio.Future[None]], timeout: float) -> None:
-        """Wait for all of them, at most ``timeout``; a cancellation of the runner changes nothing."""
-        until = self._loop.time() + timeout
-        with suppress(asyncio.CancelledError):
-            # Tasks that are done already are buried by callbacks, which need a turn of the loop.
-            await asyncio.sleep(0)
-        while not all(each.done() for each in futures) and (left := until - self._loop.time()) > 0:
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait(futures, timeout=left)
 
     def _end(self, _: object = None) -> None:
         for timer in self._timers.values():
@@ -387,11 +381,15 @@ class Execution:
         self.state = "failed" if self.failures else "ended"
         if not self.ended.done():
             self.ended.set_result(None)
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _let_go(self) -> None:
         """Break the cycles, so that what the run was given lives no longer than it."""
-        self._params = self._resources = {}
+        self._params = {}
         self._items = None
+        self._resources.let_go()
         for work in self.works:
             for channel in work.outlet.channels:
                 channel.on_abandoned = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..frames import awaited_frames
 from ..stage import Stage
 
-__all__ = ("Leaving", "described")
+__all__ = ("Leaving", "described", "settled")
 
 
 class Leaving:
@@ -83,3 +85,15 @@ def described(task: asyncio.Task[None], stage: Stage[Any, Any]) -> str:
         if frame is not None
     ]
     return "\n".join([f"stage {stage.title} ({stage.path}) swallows its cancellation in", *stack])
+
+
+async def settled(futures: Sequence[asyncio.Future[None]], timeout: float) -> None:
+    """Wait for all of them, at most ``timeout``; a cancellation of who waits changes nothing."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout
+    with suppress(asyncio.CancelledError):
+        # Tasks that are done already are buried by callbacks, which need a turn of the loop.
+        await asyncio.sleep(0)
+    while not all(each.done() for each in futures) and (left := until - loop.time()) > 0:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(futures, timeout=left)

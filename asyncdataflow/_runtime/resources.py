@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from typing import Any, Final
 
+from ..errors import ShutdownTimeoutError
 from ..naming import annotate, place
 from ..parameters import for_call
 from ..signature import read
@@ -15,35 +16,83 @@ from .call import enter_any
 from .lane import Lane, Target
 from .workshop import Workshop
 
-__all__ = ("open_resources",)
+__all__ = ("Resources",)
 
 _PATIENCE: Final = 5.0
 _logger = logging.getLogger("asyncdataflow")
 
 
-async def open_resources(
-    stack: AsyncExitStack, resources: Mapping[str, Any], params: Mapping[str, Any], workshop: Workshop
-) -> dict[str, Any]:
-    """The resources by name, each opened.
+class Resources:
+    """What a run has open around its workers.
 
     Args:
-        stack: Where they are entered; leaving it closes them in reverse order.
+        flow: The flow's name, for errors.
         resources: A callable is called like a source and what it makes is entered where it
             is a context manager; anything else is passed as it stands.
         params: The run's parameters.
         workshop: Where the threads come from that plain callables are called in.
     """
-    opened: dict[str, Any] = {}
-    for name, resource in resources.items():
-        if not callable(resource):
-            opened[name] = resource
-            continue
+
+    def __init__(
+        self, flow: str, resources: Mapping[str, Any], params: Mapping[str, Any], workshop: Workshop
+    ) -> None:
+        self._flow = flow
+        self._resources = resources
+        self._params = params
+        self._workshop = workshop
+        self._stack: AsyncExitStack | None = None
+        self._grace: float | None = None
+        self._closing: asyncio.Timeout | None = None
+
+    async def open(self) -> dict[str, Any]:
+        """The resources by name, each opened."""
+        if not self._resources:
+            return {}
+        stack = self._stack = AsyncExitStack()
+        params = self._params
+        opened: dict[str, Any] = {}
+        for name, resource in self._resources.items():
+            if not callable(resource):
+                opened[name] = resource
+                continue
+            try:
+                opened[name] = await _open(stack, name, resource, params, self._workshop)
+            except BaseException as error:
+                annotate(error, f"while opening {place('resources', name)}")
+                raise
+        return opened
+
+    async def close(self, failure: BaseException | None) -> None:
+        """Leave what was entered; it sees the failure, so that a transaction rolls back.
+
+        Raises:
+            ShutdownTimeoutError: It took longer than the grace that :meth:`hurry` has left it.
+        """
+        if self._stack is None:
+            return
+        details = (None, None, None) if failure is None else (type(failure), failure, failure.__traceback__)
         try:
-            opened[name] = await _open(stack, name, resource, params, workshop)
-        except BaseException as error:
-            annotate(error, f"while opening {place('resources', name)}")
-            raise
-    return opened
+            async with asyncio.timeout(self._grace) as scope:
+                self._closing = scope
+                await self._stack.__aexit__(*details)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise ShutdownTimeoutError(
+                f"{self._flow}: its resources did not close within {self._grace} s"
+            ) from None
+        finally:
+            self._closing = None
+
+    def hurry(self, grace: float, now: float) -> None:
+        """The run is being stopped: closing has this long, from now or from when it begins."""
+        self._grace = grace
+        if self._closing is not None and not self._closing.expired():
+            self._closing.reschedule(now + grace)
+
+    def let_go(self) -> None:
+        """Forget what the run was given."""
+        self._resources = self._params = {}
 
 
 async def _open(

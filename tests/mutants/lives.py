@@ -90,10 +90,10 @@ MUTANTS = (
         "resources closed before workers",
         "resources are left while workers still use them",
         "_runtime/execution.py",
-        "            await self._work(await opening)\n",
+        "            await self._work(await self._resources.open())\n",
         """\
-            opened = await opening
-            await stack.aclose()
+            opened = await self._resources.open()
+            await self._resources.close(None)
             await self._work(opened)
 """,
     ),

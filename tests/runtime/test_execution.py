@@ -295,3 +295,43 @@ class TestTheOrderOfTheEnd:
 async def numbers_for_ever():
     for number in itertools.count():
         yield number
+
+
+class TestTheEnd:
+    @staticmethod
+    async def steps_of(flow):
+        """Steps of the loop that a call takes."""
+        loop, steps = asyncio.get_running_loop(), itertools.count()
+
+        def tick():
+            nonlocal ticking
+            next(steps)
+            ticking = loop.call_soon(tick)
+
+        ticking = loop.call_soon(tick)
+        await flow.run()
+        ticking.cancel()
+        return next(steps)
+
+    async def test_it_takes_no_more_steps_of_the_loop_where_there_are_more_stages(self):
+        """A worker that comes to its end closes what is behind it in the same step."""
+
+        async def one():
+            return 1
+
+        few = await self.steps_of(DataFlow((one, double)))
+        many = await self.steps_of(DataFlow((one, *[double] * 30)))
+        assert many <= few + 2, "none for each stage; on uvloop one more was seen"
+
+    async def test_any_number_may_wait_for_it_and_give_up(self):
+        async def never(item):
+            await asyncio.Event().wait()
+
+        async with DataFlow((numbers, never)).stream() as run:
+            waiting = [asyncio.create_task(run.wait()) for _ in range(3)]
+            await turns()
+            waiting[1].cancel()
+            await turns()
+            assert [each.done() for each in waiting] == [False, True, False]
+        await asyncio.wait(waiting)
+        assert [each.cancelled() for each in waiting] == [False, True, False]

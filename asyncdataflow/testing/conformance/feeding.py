@@ -11,7 +11,7 @@ from ...dataflow import DataFlow
 from ...engine import Engine, LiveRun
 from .trial import on_loop
 
-__all__ = ("Feeding", "Trial", "next_of", "turns")
+__all__ = ("Feeding", "Trial", "asking", "turns")
 
 T = TypeVar("T")
 
@@ -123,8 +123,14 @@ class Trial:
             raise TimeoutError(f"it did not end within {self.deadline:g} s") from error
 
 
-async def next_of(run: LiveRun[T]) -> T:
-    """The next result, to be waited for in a task."""
+def asking(run: LiveRun[T]) -> asyncio.Task[T]:
+    """A task that asks for the next result; how it ends, nobody has to look at."""
+    task = asyncio.create_task(_next_of(run))
+    task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
+    return task
+
+
+async def _next_of(run: LiveRun[T]) -> T:
     return await anext(run)
 
 

@@ -16,7 +16,7 @@ from ...engine import LiveRun
 from ...errors import BusyRunError
 from ...naming import describe_error
 from ...stage import stage
-from .feeding import Feeding, Trial, next_of, turns
+from .feeding import Feeding, Trial, asking, turns
 from .trial import Watch
 
 __all__ = (
@@ -86,9 +86,9 @@ async def gives_one_at_a_time(trial: Trial) -> str | None:
     """Two tasks ask at once."""
     feed = Feeding(limit=2, stalls_at=0)
     async with trial.stream(_flow(), feed) as run:
-        first = asyncio.create_task(next_of(run))
+        first = asking(run)
         await turns()
-        second = asyncio.create_task(next_of(run))
+        second = asking(run)
         if not await trial.is_done(second):
             return "a second __anext__ waited beside a first"
         if not isinstance(second.exception(), BusyRunError):
@@ -203,7 +203,7 @@ async def closes_from_anywhere(trial: Trial) -> str | None:
     """Other tasks close it, at once, while one waits for a result."""
     feed = Feeding(stalls_at=0)
     async with trial.stream(_flow(), feed) as run:
-        waiting = asyncio.create_task(next_of(run))
+        waiting = asking(run)
         await turns()
         await asyncio.gather(*(run.aclose() for _ in range(3)))
         if not await trial.is_done(waiting):
