@@ -106,6 +106,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         )
         self.fuse = fuse
         self._spent: set[str] = set()
+        self._checked: set[tuple[bool, frozenset[str]]] = set()
 
     def __repr__(self) -> str:
         """The flow's name and its stages."""
@@ -234,7 +235,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         _check_engine(engine)
         compiled = self._compiled if items is None else self._with_feed()
         given = _as_params(params)
-        check(compiled.graph, given, self.resources)
+        self._check(compiled.graph, given)
         if not isinstance(buffer, int) or buffer < 1:
             raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
         self._spend(compiled.graph)
@@ -273,6 +274,13 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             raise
         except BaseException as error:  # noqa: BLE001 - raised by whom it is returned to
             return None, error
+
+    def _check(self, graph: Graph, given: Mapping[str, Any]) -> None:
+        """Refuse parameters that cannot be right; only their names matter, and which was right stays so."""
+        names = (graph is self.graph, frozenset(given))
+        if names not in self._checked:
+            check(graph, given, self.resources)
+            self._checked.add(names)
 
     def _with_feed(self) -> Compiled:
         if self._fed is None:

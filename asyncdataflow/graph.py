@@ -6,14 +6,17 @@ Running, drawing and checking are separate readers of it (``_runtime/build.py``,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .stage import Stage
 
 __all__ = ("Edge", "Graph", "Places", "named")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +81,48 @@ class Graph:
         """The stages by name."""
         return {named(each): each for each in self.stages}
 
-    def into(self, name: str) -> Iterator[Edge]:
+    def into(self, name: str) -> Sequence[Edge]:
         """The edges into a stage."""
-        return (each for each in self.edges if each.target == name)
+        return self._by_target.get(name, ())
 
-    def out_of(self, name: str) -> Iterator[Edge]:
+    def out_of(self, name: str) -> Sequence[Edge]:
         """The edges out of a stage, dead-letter edges included."""
-        return (each for each in self.edges if each.source == name)
+        return self._by_source.get(name, ())
+
+    def kept(self, work_out: Callable[[Graph], T]) -> T:
+        """What a reader works out from the graph: done once, and kept as long as the graph.
+
+        Args:
+            work_out: A function of a module, which stands for what it makes.
+        """
+        if work_out not in self._kept:
+            self._kept[work_out] = work_out(self)
+        made: T = self._kept[work_out]
+        return made
+
+    @cached_property
+    def _kept(self) -> dict[Callable[[Graph], Any], Any]:
+        return {}
+
+    @cached_property
+    def _by_target(self) -> Mapping[str, Sequence[Edge]]:
+        return _grouped(self.edges, lambda each: each.target)
+
+    @cached_property
+    def _by_source(self) -> Mapping[str, Sequence[Edge]]:
+        return _grouped(self.edges, lambda each: each.source)
 
     @property
     def sources(self) -> tuple[Stage[Any, Any], ...]:
         """The stages of the first step."""
         return tuple(each for each in self.stages if each.role == "source")
+
+
+def _grouped(edges: Iterable[Edge], key: Callable[[Edge], str]) -> dict[str, list[Edge]]:
+    groups: defaultdict[str, list[Edge]] = defaultdict(list)
+    for each in edges:
+        groups[key(each)].append(each)
+    return dict(groups)
 
 
 def named(stage: Stage[Any, Any]) -> str:

@@ -68,7 +68,7 @@ class Parameter:
     kind: Literal["positional_only", "positional", "keyword_only"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """How a stage's callable is called: decided once, from its signature.
 
@@ -90,7 +90,7 @@ class Call:
     known: bool = True
     open_ended: bool = False
 
-    @property
+    @functools.cached_property
     def run_parameters(self) -> tuple[Parameter, ...]:
         """The parameters that are looked up by name in params, then in resources."""
         if self.arguments == "params":

@@ -456,3 +456,27 @@ class TestIterate:
 def test_the_library_has_one_base_for_its_own_errors():
     with pytest.raises(DataFlowError):
         DataFlow((get,)).stream({"nobody": 1})
+
+
+async def test_parameters_are_refused_in_a_later_run_as_in_the_first():
+    """The flow remembers which names were right, for runs of its own source and for those of given items."""
+
+    async def scaled(item, *, by):
+        return item * by
+
+    flow = DataFlow((get, scaled))
+    for _ in range(2):
+        assert await flow.run({"start": 2, "by": 3}) == 6
+        assert await flow.run({"by": 3}) == 3
+        with pytest.raises(ParameterError, match="by"):
+            await flow.run({"start": 2})
+        with pytest.raises(ParameterError, match="used by nobody"):
+            await flow.run({"start": 2, "by": 3, "at": 4})
+    flow = DataFlow((scaled,))
+    assert await flow.run({"by": 3}, items=[1]) == [3]
+    with pytest.raises(ParameterError, match="by"):
+        await flow.run({}, items=[1])
+    flow = DataFlow((lambda start: start, scaled))
+    assert await flow.run({"start": 2, "by": 3}) == 6
+    with pytest.raises(ParameterError, match="used by nobody"):
+        await flow.run({"start": 2, "by": 3}, items=[1])

@@ -19,6 +19,7 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
+    Mapping,
 )
 from contextlib import (
     AbstractAsyncContextManager,
@@ -26,6 +27,7 @@ from contextlib import (
     AsyncExitStack,
     ExitStack,
     contextmanager,
+    nullcontext,
 )
 from dataclasses import dataclass
 from types import TracebackType
@@ -62,7 +64,7 @@ def _not_direct(item: Any) -> Any:
     raise NotImplementedError("this stage's function cannot be called with an item alone")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One worker's way to its stage's callable.
 
@@ -117,19 +119,28 @@ class Calls:
 
     def worker(self) -> AbstractAsyncContextManager[Call]:
         """A worker's call; what the worker has of its own is made on entry and closed on exit."""
-        return _Opening(self._enter_worker)
+        lane = self.lane
+        if lane is not None:
+            return nullcontext(Call(self._lane_one(lane), self._lane_each(lane), self._lane_apply(lane)))
+        if self._stage.per_worker or self._how.kind == "sink":
+            return _Opening(self._enter_worker)
+        return nullcontext(self._on_the_loop(self._given({})))
 
     async def _enter_worker(self, stack: AsyncExitStack) -> Call:
-        if self.lane is not None:
-            return Call(self._lane_one(self.lane), self._lane_each(self.lane), self._lane_apply(self.lane))
         if self._how.kind == "sink":
-            function = await stack.enter_async_context(self._stage.fn.open())
-        else:
-            own = {name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()}
-            given = {**self._kwargs, **own}
-            function = self._stage.fn if callable(self._stage.fn) else None
-            if given and function is not None:
-                function = functools.partial(function, **given)
+            return self._on_the_loop(await stack.enter_async_context(self._stage.fn.open()))
+        own = {name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()}
+        return self._on_the_loop(self._given(own))
+
+    def _given(self, own: Mapping[str, Any]) -> Any:
+        """The callable with what it gets by name."""
+        function = self._stage.fn
+        if not callable(function):
+            return None
+        by_name = {**self._kwargs, **own}
+        return functools.partial(function, **by_name) if by_name else function
+
+    def _on_the_loop(self, function: Any) -> Call:
         function = self._workshop.prepared(self._stage, function)
         return Call(
             self._loop_one(function),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from .channel import Channel
 from .worker import Work
@@ -39,7 +39,11 @@ class Parts:
     begun: Callable[[Any], object] = _unwatched
 
 
+_REAL: Final = Parts()
+"""Nothing in it has a state."""
+
+
 def parts_of(loop: asyncio.AbstractEventLoop) -> Parts:
     """What runs on this loop are made from."""
     parts = getattr(loop, "dataflow_parts", None)
-    return parts if isinstance(parts, Parts) else Parts()
+    return parts if isinstance(parts, Parts) else _REAL

@@ -54,8 +54,16 @@ class Work(Making):
         self.retired = False
         self.alive = 0
         self._stop_making: Callable[[], None] | None = None
-        self._order = Order(self.stage.concurrency, self.emit)
-        self._keyed = Keyed(self.stage.concurrency)
+
+    @functools.cached_property
+    def _order(self) -> Order:
+        """Made for those whose results have to wait for each other."""
+        return Order(self.stage.concurrency, self.emit)
+
+    @functools.cached_property
+    def _keyed(self) -> Keyed:
+        """Made for those with a key."""
+        return Keyed(self.stage.concurrency)
 
     @property
     def parked(self) -> int:
