@@ -10,6 +10,7 @@ SHELL := /bin/bash
 # The oldest supported CPython, where it is found; else any that is new enough.
 PYTHON ?= $(or $(shell .ci/find-python 3.11),$(shell .ci/find-python 3.12),$(shell .ci/find-python 3.13))
 OTHERS := 3.12 3.13
+LOOPLESS := simulation mutants testing typing test_architecture.py test_docs.py test_typing.py
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -67,7 +68,7 @@ docs: $(VENV)/.test  ## Run the code in the README, the documents and the docstr
 test-all: test test-others  ## Run the suite everywhere
 
 .PHONY: test-others
-test-others: $(OTHERS:%=test-%) test-wheel test-bare  ## Run it on other CPythons, without aiostream, and try the wheel
+test-others: $(OTHERS:%=test-%) test-wheel test-bare test-uvloop  ## Run it on other CPythons, without aiostream, on uvloop; try the wheel
 
 test-%:
 	@if python=$$(.ci/find-python $*); then \
@@ -84,6 +85,14 @@ test-bare:
 	@echo "== the suite without aiostream"
 	.venv-bare/bin/python -m pytest
 
+# Left out is what has a loop of its own, or none.
+.PHONY: test-uvloop
+test-uvloop:
+	@$(MAKE) --no-print-directory VENV=.venv-uvloop .venv-uvloop/.test
+	@.venv-uvloop/bin/python $(PIP_INSTALL) --editable '.[test,uvloop]'
+	@echo "== what runs flows, on uvloop"
+	TEST_LOOP=uvloop .venv-uvloop/bin/python -m pytest $(LOOPLESS:%=--ignore=tests/%)
+
 .PHONY: test-wheel
 test-wheel: $(VENV)/.dev
 	@echo "== the wheel, in an environment and a folder of its own"
@@ -91,7 +100,7 @@ test-wheel: $(VENV)/.dev
 
 .PHONY: clean
 clean:  ## Remove what these targets made
-	rm -rf .venv .venv-3.* .venv-bare benchmarks/.environments dist build census
+	rm -rf .venv .venv-3.* .venv-bare .venv-uvloop benchmarks/.environments dist build census
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

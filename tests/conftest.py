@@ -1,4 +1,4 @@
-"""What all tests share: the leak check, and how hypothesis looks for examples."""
+"""What all tests share: the leak check, the loop, and how hypothesis looks for examples."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import resource_tracker
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests import loops
 from tests.leak_check import allowed_parts, watch
 
 # For the tests of our own plugin.
@@ -23,15 +26,34 @@ settings.load_profile("suite")
 
 
 def pytest_configure() -> None:
-    """A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that."""
+    """Set up the loop, and Ctrl-C.
+
+    A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    loops.set_up()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _shared_processes() -> None:
     """Start what multiprocessing keeps for good, so that no single test is blamed for it."""
     resource_tracker.ensure_running()
+
+
+@pytest.fixture
+def no_default_executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing in the test makes an executor of threads, as a loop does for its default one."""
+    made: list[object] = []
+    make = ThreadPoolExecutor.__init__
+
+    def making(self: ThreadPoolExecutor, *args: Any, **options: Any) -> None:
+        made.append(self)
+        make(self, *args, **options)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "__init__", making)
+    yield
+    assert not made
 
 
 @pytest.fixture(autouse=True)

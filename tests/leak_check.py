@@ -17,6 +17,7 @@ import gc
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -24,6 +25,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from tests import loops
 
 __all__ = ("PARTS", "allowed_parts", "watch")
 
@@ -68,21 +71,34 @@ def _watch_closing_loops(patch: pytest.MonkeyPatch, left: dict[str, list[str]]) 
     common; its clean-up is where leaks would vanish unseen.
     """
     cancel_all = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
-    shut_down = asyncio.BaseEventLoop.shutdown_asyncgens
 
     def cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
         left["tasks"] += [f"{task.get_name()}: {task.get_coro()}" for task in asyncio.all_tasks(loop)]
         cancel_all(loop)
 
+    patch.setattr(asyncio.runners, "_cancel_all_tasks", cancel_all_tasks)
+    for kind in loops.KINDS:
+        _watch_generators(patch, kind, left["generators"])
+
+
+def _watch_generators(patch: pytest.MonkeyPatch, kind: Any, left: list[str]) -> None:
+    begin, shut_down = kind._asyncgen_firstiter_hook, kind.shutdown_asyncgens
+    begun: weakref.WeakKeyDictionary[Any, weakref.WeakSet[Any]] = weakref.WeakKeyDictionary()
+
+    def first_step(loop: Any, generator: Any) -> None:
+        begun.setdefault(loop, weakref.WeakSet()).add(generator)
+        begin(loop, generator)
+
     async def shutdown_asyncgens(loop: Any) -> None:
-        if loop._asyncgens:  # collecting is dear where a test has a loop for each of a thousand seeds
+        mine = begun.pop(loop, ())
+        if mine:  # collecting is dear where a test has a loop for each of a thousand seeds
             gc.collect()
             await asyncio.sleep(0)  # a dropped generator is closed by a task that its finalizer starts
-        left["generators"] += [repr(each) for each in loop._asyncgens if each.ag_frame is not None]
+        left.extend(repr(each) for each in mine if each.ag_frame is not None)
         await shut_down(loop)
 
-    patch.setattr(asyncio.runners, "_cancel_all_tasks", cancel_all_tasks)
-    patch.setattr(asyncio.BaseEventLoop, "shutdown_asyncgens", shutdown_asyncgens)
+    patch.setattr(kind, "_asyncgen_firstiter_hook", first_step)
+    patch.setattr(kind, "shutdown_asyncgens", shutdown_asyncgens)
 
 
 @contextmanager

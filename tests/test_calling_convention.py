@@ -275,6 +275,7 @@ async def test_a_stage_has_as_many_threads_as_its_concurrency_and_each_stage_its
     assert {name for _, name in names} == {"after-0"}
 
 
+@pytest.mark.usefixtures("no_default_executor")
 async def test_the_default_executor_of_the_loop_is_never_made():
     def source():
         yield from range(3)
@@ -286,7 +287,6 @@ async def test_the_default_executor_of_the_loop_is_never_made():
         ((source, range(3)), stage(plain, concurrency=2), generator, len_of, (sink, print_nothing))
     )
     assert len(await flow.run()) == 2 * (1 + 2 + 3)
-    assert asyncio.get_running_loop()._default_executor is None
 
 
 def len_of(n):

@@ -22,10 +22,28 @@ async def numbers(limit=5):
 
 @pytest.fixture
 def ctrl_c():
-    """Presses Ctrl-C on the main thread; a test run in the background may have it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
+    """Presses Ctrl-C on the main thread; a test run in the background may have it ignored.
+
+    CPython misses a signal that comes between its last look for one and the wait for a
+    lock, until something wakes that wait: here another signal, which does nothing else.
+    """
+
+    def interrupt(number, frame):
+        heard.set()
+        signal.default_int_handler(number, frame)
+
+    def press():
+        main = threading.main_thread().ident
+        signal.pthread_kill(main, signal.SIGINT)
+        while not heard.wait(0.01):
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+    heard = threading.Event()
+    handlers = {signal.SIGINT: interrupt, signal.SIGUSR1: lambda *_: None}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield press
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Hanging:

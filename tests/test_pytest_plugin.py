@@ -340,7 +340,7 @@ async def test_simulated():
 
 async def test_not_simulated():
     assert len(ran) == 3 and {each.partition(".")[0] for each in ran} == {"asyncdataflow"}
-    assert type(asyncio.get_running_loop()).__module__.startswith("asyncio")
+    assert not type(asyncio.get_running_loop()).__module__.startswith("asyncdataflow")
 """,
         mode="strict",
     )

@@ -17,6 +17,7 @@ from asyncdataflow._runtime.job import CallJob
 from asyncdataflow._runtime.lane import Lane
 from asyncdataflow._runtime.workshop import Workshop
 from asyncdataflow.errors import EndOfChannel, StageTimeoutError
+from tests.loops import asyncios_timers
 from tests.process_functions import FrozenError
 
 DEADLINE = 20
@@ -89,6 +90,7 @@ class Gate:
 
 
 class TestThreads:
+    @pytest.mark.usefixtures("no_default_executor")
     async def test_they_are_named_daemons_of_the_lane_and_started_when_needed(self):
         barrier = threading.Barrier(3)
 
@@ -104,7 +106,6 @@ class TestThreads:
             assert first.daemon
             three = await asyncio.gather(*(lane.call((True,), {}, None) for _ in range(3)))
             assert sorted(each.name for each in three) == ["work-0", "work-1", "work-2"]
-            assert asyncio.get_running_loop()._default_executor is None
         assert not any(each.is_alive() for each in three)
 
     async def test_there_may_be_more_than_the_default_executor_has(self):
@@ -288,6 +289,7 @@ class TestCall:
                 await lane.call((), {}, None)
             assert caught.value.__cause__ is raised
 
+    @asyncios_timers
     async def test_out_of_time_it_holds_its_place_until_it_returns(self):
         gate = Gate()
         async with lane_of(gate) as lane:
@@ -303,6 +305,7 @@ class TestCall:
             assert await following == "of 2"
         assert gate.calls == [1, 2]
 
+    @asyncios_timers
     async def test_setting_the_thread_up_is_not_the_items_time(self):
         """A model that takes longer to load than an item may take does not fail the first item."""
         may_begin, gate = threading.Event(), Gate()
@@ -324,6 +327,7 @@ class TestCall:
                 await calling
             gate.open.set()
 
+    @asyncios_timers
     async def test_nor_is_preparing_the_target(self):
         class Prepared(Gate):
             def prepare(self):
@@ -455,7 +459,7 @@ class Killable(Gate):
 
 
 class TestKill:
-    @pytest.mark.parametrize("timeout", [None, 1000.0])
+    @pytest.mark.parametrize("timeout", [None, pytest.param(1000.0, marks=asyncios_timers)])
     async def test_a_call_that_nobody_waits_for_is_killed_and_the_target_renewed(self, timeout):
         target = Killable()
         async with lane_of(target) as lane:
