@@ -398,8 +398,8 @@ class TestCall:
         gate = Gate()
         async with lane_of(gate) as lane:
             first = asyncio.create_task(lane.call((1,), {}, None))
-            second = asyncio.create_task(lane.call((2,), {}, None))
             await reached(gate.entered)
+            second = asyncio.create_task(lane.call((2,), {}, None))
             await steps()
             lane.shut()
             with pytest.raises(EndOfChannel):
