@@ -53,6 +53,18 @@ MUTANTS = (
 """,
     ),
     Mutant(
+        "failure that looks like the end",
+        "what is behind a stage that fails sees its input end before it is cancelled",
+        "_runtime/execution.py",
+        "        self.failures.append(error)\n        self.stop(self._grace)\n",
+        """\
+        self.failures.append(error)
+        if work is not None:
+            work.outlet.close()
+        self.stop(self._grace)
+""",
+    ),
+    Mutant(
         "cancelled twice",
         "a worker that is cancelled is cancelled again in its clean-up",
         "_runtime/leaving.py",

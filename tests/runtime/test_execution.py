@@ -10,8 +10,9 @@ import threading
 
 import pytest
 
-from asyncdataflow import DataFlow, dead_letter, stage, take, through
+from asyncdataflow import DataFlow, batch, dead_letter, stage, take, through
 from asyncdataflow.errors import ShutdownTimeoutError
+from asyncdataflow.testing.seeded_loop import run_seeded
 from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.ticking_flows import DEADLINE, Ticking, collected, double, now, numbers, turns
 
@@ -322,6 +323,27 @@ class TestTheEnd:
         few = await self.steps_of(DataFlow((one, double)))
         many = await self.steps_of(DataFlow((one, *[double] * 30)))
         assert many <= few + 2, "none for each stage; on uvloop one more was seen"
+
+    def test_a_failure_is_not_taken_for_it(self):
+        """What is behind a stage that fails is cancelled before it could see its input end."""
+        sent = []
+
+        async def fails_behind_two():
+            yield 1
+            yield 2
+            await asyncio.sleep(0)
+            raise LookupError("mine")
+
+        async def save(batched):
+            sent.append(batched)
+
+        async def main():
+            with pytest.raises(LookupError, match="mine"):
+                await DataFlow((fails_behind_two, batch(3), save)).run()
+
+        for seed in range(200):
+            run_seeded(seed, main())
+        assert sent == []
 
     async def test_any_number_may_wait_for_it_and_give_up(self):
         async def never(item):
