@@ -68,7 +68,7 @@ class Work(Making):
     @property
     def parked(self) -> int:
         """Items taken and not yet begun, behind others of their key."""
-        return self._keyed.parked
+        return 0 if self.stage.key is None else self._keyed.parked
 
     @property
     def may_be_cut(self) -> bool:
