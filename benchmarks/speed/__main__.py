@@ -22,7 +22,7 @@ from torture.table import machine
 from .packages import interpreter, why_not
 from .rounds import Cell, run_rounds
 from .table import data, markdown, verdicts_of
-from .workload import OURS, Contestant, Workload
+from .workload import Contestant, Workload
 from .workloads import chosen
 
 QUICK = 100
@@ -41,7 +41,7 @@ def main() -> int:
         cells = measure(workload, contestants, asked)
         print(markdown(workload, cells), flush=True)
         seen.append(data(workload, cells))
-        wrong |= any(each.failure for each in cells if each.contestant.name == OURS)
+        wrong |= any(each.failure for each in cells if each.contestant.role == "ours")
         if not asked.quick:
             wrong |= any(each.reached is False for each in verdicts_of(workload, cells))
     if asked.json is not None:

@@ -8,9 +8,12 @@ import gc
 import inspect
 import json
 import os
+import statistics
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+from . import memory
 from .workload import Contestant, Taken, Workload
 from .workloads import named
 
@@ -22,24 +25,47 @@ def measure(workload: Workload, contestant: Contestant, items: int) -> dict[str,
     """One run, its results checked; the seconds are the whole run's, the start of its workers included."""
     _run(contestant, WARM_UP)
     gc.collect()
-    seconds, cpu, begun, made = _run(contestant, items)
-    results = made.results if isinstance(made, Taken) else made
-    (contestant.check or workload.check)(items, results)
-    first = made.first_at - begun if isinstance(made, Taken) else None
-    return {"items": items, "seconds": seconds, "cpu": cpu, "first": first}
+    memory.forget_peak()
+    empty = memory.peak()
+    timing, made = _run(contestant, items)
+    peak = memory.peak() - empty
+    taken = made if isinstance(made, Taken) else Taken(made)
+    (contestant.check or workload.check)(items, taken.results)
+    return {
+        "items": items,
+        "seconds": timing.seconds,
+        "cpu": timing.cpu,
+        "first": None if taken.first_at is None else taken.first_at - timing.begun,
+        "peak": peak,
+        "p50": percentile(taken.latencies, 50),
+        "p99": percentile(taken.latencies, 99),
+    }
 
 
-def _run(contestant: Contestant, items: int) -> tuple[float, float, float, Any]:
-    """Seconds, processor time, the clock when it began, and what came out; a loop's own start is no part."""
+def percentile(latencies: Sequence[float], percent: int) -> float | None:
+    """What so many of a hundred do not exceed; nothing where there are too few to say."""
+    return statistics.quantiles(latencies, n=100)[percent - 1] if len(latencies) > 1 else None
+
+
+class _Timing(NamedTuple):
+    """Seconds, processor time, and the clock when it began."""
+
+    seconds: float
+    cpu: float
+    begun: float
+
+
+def _run(contestant: Contestant, items: int) -> tuple[_Timing, Any]:
+    """How long it took, and what came out; a loop's own start is no part."""
     if not inspect.iscoroutinefunction(inspect.unwrap(getattr(contestant.run, "func", contestant.run))):
         cpu, begun = time.process_time(), time.perf_counter()
         made = contestant.run(items)
-        return time.perf_counter() - begun, time.process_time() - cpu, begun, made
+        return _Timing(time.perf_counter() - begun, time.process_time() - cpu, begun), made
 
-    async def timed() -> tuple[float, float, float, Any]:
+    async def timed() -> tuple[_Timing, Any]:
         cpu, begun = time.process_time(), time.perf_counter()
         made = await contestant.run(items)
-        return time.perf_counter() - begun, time.process_time() - cpu, begun, made
+        return _Timing(time.perf_counter() - begun, time.process_time() - cpu, begun), made
 
     return asyncio.run(timed())
 

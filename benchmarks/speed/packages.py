@@ -12,9 +12,25 @@ from torture import environments
 from .workload import Contestant
 
 SHARES_OUR_NAME: Final = "async-data-flow"
-"""A peer of this table alone, with our import name."""
+"""A peer with our import name: only its own environment may be on its path."""
 
-ITS_VERSION: Final = "0.0.1"
+PINNED: Final = {
+    SHARES_OUR_NAME: "0.0.1",
+    "aioreactive": "0.20.0",
+    "anyio": "4.16.0",
+    "apache-beam": "2.77.0",
+    "bytewax": "0.21.1",
+    "dask": "2026.8.0",
+    "faststream": "0.7.8",
+    "mpservice": "0.16.8",
+    "ray": "2.60.0",
+    "reactivex": "4.1.0",
+    "spdl": "0.8.0",
+}
+"""The peers of this table alone, as compared in November 2026; the torture table pins the others."""
+
+BESIDE: Final = {"dask": ("distributed==2026.8.0",)}
+"""What a peer needs beside it."""
 
 
 @functools.cache
@@ -24,14 +40,15 @@ def of_package(name: str) -> str:
     Raises:
         subprocess.CalledProcessError: It cannot be made, as without a network.
     """
-    if name != SHARES_OUR_NAME:
+    if name not in PINNED:
         return environments.peer(name).python
-    place = environments.PLACE / f"{name}-{ITS_VERSION}-{sys.implementation.cache_tag}"
+    version = PINNED[name]
+    place = environments.PLACE / f"{name}-{version}-{sys.implementation.cache_tag}"
     python = place / "bin" / "python"
     if not (place / ".made").exists():
         environments.quietly(sys.executable, "-m", "venv", "--clear", str(place))
-        install = ("-m", "pip", "install", "--disable-pip-version-check", f"{name}=={ITS_VERSION}")
-        environments.quietly(str(python), *install)
+        wanted = (f"{name}=={version}", *BESIDE.get(name, ()))
+        environments.quietly(str(python), "-m", "pip", "install", "--disable-pip-version-check", *wanted)
         (place / ".made").touch()
     return str(python)
 
@@ -41,10 +58,15 @@ def interpreter(contestant: Contestant) -> str:
     return of_package(contestant.package) if contestant.package else sys.executable
 
 
-def why_not(contestant: Contestant) -> str:
-    """Why a contestant cannot run; empty where it can."""
+@functools.cache
+def _why_not(package: str) -> str:
     try:
-        interpreter(contestant)
+        of_package(package)
     except subprocess.CalledProcessError as error:
         return f"its environment cannot be made: {(error.stderr.strip().splitlines() or ['?'])[-1]}"
     return ""
+
+
+def why_not(contestant: Contestant) -> str:
+    """Why a contestant cannot run; empty where it can. An environment is tried once."""
+    return _why_not(contestant.package) if contestant.package else ""

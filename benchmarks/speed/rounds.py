@@ -30,10 +30,13 @@ class Cell:
     failure: str = ""
     """Why it is left out: its first failure."""
 
+    place: Path = ROOT
+    """The folder that ours is imported from."""
+
     @property
     def medians(self) -> Medians | None:
         """Of its rounds; nothing where it has failed."""
-        return medians_of(self.rounds) if self.rounds and not self.failure else None
+        return medians_of(self.rounds, self.contestant.steps) if self.rounds and not self.failure else None
 
 
 def run_rounds(
@@ -62,7 +65,7 @@ def _measure(cell: Cell, python: str) -> None:
         done = subprocess.run(
             command,
             cwd=ROOT / "benchmarks",
-            env=_environment(cell.contestant),
+            env=_environment(cell),
             capture_output=True,
             text=True,
             timeout=LONGEST,
@@ -77,7 +80,7 @@ def _measure(cell: Cell, python: str) -> None:
     cell.rounds.append(json.loads(done.stdout))
 
 
-def _environment(contestant: Contestant) -> dict[str, str]:
+def _environment(cell: Cell) -> dict[str, str]:
     """Ours is the checkout's package; a peer does not see it: one of them has our import name."""
-    places = [ROOT / "benchmarks", *([] if contestant.package else [ROOT])]
+    places = [ROOT / "benchmarks", *([] if cell.contestant.package else [cell.place])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from .rounds import Cell
 from .verdict import Medians, Verdict, best_peer, judge
-from .workload import LIMIT, Workload
+from .workload import LIMIT, UNITS, Measure, Workload
+
+ALWAYS: Final[Sequence[Measure]] = ("seconds", "cpu")
+"""The columns of every table; the others stand where a floor or the ranking asks for them."""
 
 
 def measured_of(cells: Sequence[Cell]) -> dict[str, Medians]:
@@ -20,15 +23,18 @@ def verdicts_of(workload: Workload, cells: Sequence[Cell]) -> list[Verdict]:
     return [judge(floor, workload.contestants, measured_of(cells)) for floor in workload.floors]
 
 
+def columns_of(workload: Workload) -> list[Measure]:
+    """What a workload's table tells."""
+    asked = {workload.ranks, *ALWAYS, *(each.measure for each in workload.floors)}
+    return [each for each in UNITS if each in asked]
+
+
 def markdown(workload: Workload, cells: Sequence[Cell]) -> str:
     """A workload's table: its contestants, then its floors, then who cannot."""
+    columns = columns_of(workload)
+    head = ["", "items", *(UNITS[each].head for each in columns), "of the limit", "of the best peer", "note"]
     measured = measured_of(cells)
-    best = best_peer(workload.contestants, measured)
-    with_first = any(each.first is not None for each in measured.values())
-    head = ["", "items", "µs an item", "µs of CPU", "of the limit", "of the best peer"]
-    head += ["ms to the first"] if with_first else []
-    rows = [[*head, "note"], ["---"] * (len(head) + 1)]
-    rows += [_row(cell, measured, best, with_first=with_first) for cell in cells]
+    rows = [head, ["---"] * len(head), *(_row(workload, cell, measured, columns) for cell in cells)]
     lines = [f"### {workload.name}: {workload.what}", "", *_table(rows), ""]
     verdicts = verdicts_of(workload, cells)
     if verdicts:
@@ -38,17 +44,28 @@ def markdown(workload: Workload, cells: Sequence[Cell]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _row(cell: Cell, measured: dict[str, Medians], best: str, *, with_first: bool) -> list[str]:
+def _row(
+    workload: Workload, cell: Cell, measured: Mapping[str, Medians], columns: Sequence[Measure]
+) -> list[str]:
     name, medians = cell.contestant.name, cell.medians
     if medians is None:
         why = f"left out: {cell.failure}" if cell.failure else "not run"
-        return [name, f"{cell.items:,}", *[""] * (5 if with_first else 4), why]
-    limit = f"{measured[LIMIT].seconds / medians.seconds:.3g}" if LIMIT in measured else ""
-    peer = f"{measured[best].seconds / medians.seconds:.3g}" if best else ""
-    figures = [f"{medians.seconds * 1e6:.2f}", f"{medians.cpu * 1e6:.2f}", limit, peer]
-    if with_first:
-        figures.append("" if medians.first is None else f"{medians.first * 1e3:.2f}")
-    return [name, f"{cell.items:,}", *figures, cell.contestant.note]
+        return [name, f"{cell.items:,}", *[""] * (len(columns) + 2), why]
+    best = best_peer(workload.contestants, measured, workload.ranks)
+    ratios = [_ratio(measured.get(other), medians, workload.ranks) for other in (LIMIT, best)]
+    figures = [_figure(each, medians) for each in columns]
+    return [name, f"{cell.items:,}", *figures, *ratios, cell.contestant.note]
+
+
+def _figure(measure: Measure, medians: Medians) -> str:
+    figure = medians.of(measure)
+    return "" if figure is None else f"{figure * UNITS[measure].scale:,.2f}"
+
+
+def _ratio(other: Medians | None, medians: Medians, measure: Measure) -> str:
+    theirs = None if other is None else other.of(measure)
+    own = medians.of(measure)
+    return f"{theirs / own:.3g}" if theirs is not None and own else ""
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -60,11 +77,14 @@ def data(workload: Workload, cells: Sequence[Cell]) -> dict[str, Any]:
     return {
         "workload": workload.name,
         "what": workload.what,
+        "ranks": workload.ranks,
         "contestants": [
             {
                 "name": cell.contestant.name,
+                "role": cell.contestant.role,
                 "package": cell.contestant.package,
                 "items": cell.items,
+                "median": None if cell.medians is None else cell.medians.of(workload.ranks),
                 "failure": cell.failure,
                 "rounds": cell.rounds,
             }
@@ -73,7 +93,10 @@ def data(workload: Workload, cells: Sequence[Cell]) -> dict[str, Any]:
         "floors": [
             {
                 "floor": str(each.floor),
+                "of": each.floor.of,
                 "against": each.against,
+                "least": each.floor.least,
+                "measure": each.floor.measure,
                 "measured": each.measured,
                 "reached": each.reached,
             }

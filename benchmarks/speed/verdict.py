@@ -7,20 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .workload import BEST_PEER, OURS, Contestant, Floor, Measure
+from .workload import BEST_PEER, UNITS, Contestant, Floor, Measure
 
 
 @dataclass(frozen=True)
 class Medians:
-    """Medians over rounds, in seconds: per item, of the processor per item, and to the first result."""
+    """Medians over rounds: seconds, bytes at the peak; per item (and step) the first two."""
 
     seconds: float
     cpu: float
     first: float | None = None
+    peak: float | None = None
+    p50: float | None = None
+    p99: float | None = None
 
     def of(self, measure: Measure) -> float | None:
         """One of them."""
-        return {"seconds": self.seconds, "cpu": self.cpu, "first": self.first}[measure]
+        figure: float | None = getattr(self, measure)
+        return figure
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Verdict:
     Attributes:
         floor: Which.
         against: Whom ours was compared with; the best peer by its name.
-        measured: The ratio, or the seconds where the floor stands alone; none where something that it
+        measured: The ratio, or the figure where the floor stands alone; none where something that it
             needs was not measured.
     """
 
@@ -50,32 +54,41 @@ class Verdict:
     def __str__(self) -> str:
         if self.measured is None:
             return "not judged"
-        figure = f"{self.measured:.3g}" if self.floor.against else f"{self.measured * 1e3:.3g} ms"
+        figure = f"{self.measured:.3g}" if self.floor.against else UNITS[self.floor.measure](self.measured)
         return f"{figure} {'reached' if self.reached else 'MISSED'}"
 
 
-def medians_of(rounds: Iterable[Mapping[str, Any]]) -> Medians:
-    """The medians of what children have told."""
+def medians_of(rounds: Iterable[Mapping[str, Any]], steps: int = 1) -> Medians:
+    """The medians of what children have told.
+
+    Args:
+        rounds: A child's figures each.
+        steps: What times per item are divided by.
+    """
     told = list(rounds)
-    firsts = [each["first"] for each in told if each["first"] is not None]
+
+    def median(measure: Measure) -> float | None:
+        seen = [each[measure] for each in told if each.get(measure) is not None]
+        return statistics.median(seen) if seen else None
+
     return Medians(
-        statistics.median(each["seconds"] / each["items"] for each in told),
-        statistics.median(each["cpu"] / each["items"] for each in told),
-        statistics.median(firsts) if firsts else None,
+        statistics.median(each["seconds"] / each["items"] / steps for each in told),
+        statistics.median(each["cpu"] / each["items"] / steps for each in told),
+        *(median(each) for each in ("first", "peak", "p50", "p99")),
     )
 
 
 def best_peer(
     contestants: Iterable[Contestant], measured: Mapping[str, Medians], measure: Measure = "seconds"
 ) -> str:
-    """The quickest of those that the floors mean; empty where none was measured."""
-    times = {
-        each.name: time
+    """The one with the least, of those that the floors mean; empty where none was measured."""
+    figures = {
+        each.name: figure
         for each in contestants
         if each.role == "peer" and each.name in measured
-        if (time := measured[each.name].of(measure)) is not None
+        if (figure := measured[each.name].of(measure)) is not None
     }
-    return min(times, key=times.__getitem__, default="")
+    return min(figures, key=figures.__getitem__, default="")
 
 
 def judge(floor: Floor, contestants: Iterable[Contestant], measured: Mapping[str, Medians]) -> Verdict:
@@ -89,7 +102,7 @@ def judge(floor: Floor, contestants: Iterable[Contestant], measured: Mapping[str
     against = floor.against
     if against == BEST_PEER:
         against = best_peer(contestants, measured, floor.measure)
-    ours = measured[OURS].of(floor.measure) if OURS in measured else None
+    ours = measured[floor.of].of(floor.measure) if floor.of in measured else None
     if ours is None:
         return Verdict(floor, against, None)
     if not floor.against:

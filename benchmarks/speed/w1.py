@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import aclosing
-from itertools import pairwise
+from collections.abc import AsyncIterator
 from typing import Any
 
-from .feed import EDGE, END, STAGES, in_order, numbers, step
+from . import chains
+from .by_hand import queue_chain
+from .chains import everything, over_numbers
+from .engines import ENGINES
+from .feed import EDGE, STAGES, in_order, numbers, step
 from .workload import BEST_PEER, LIMIT, OURS, Contestant, Floor, Workload
 
 
@@ -33,41 +35,17 @@ async def async_generators(items: int) -> list[int]:
     return [each async for each in results]
 
 
-async def asyncio_queue(items: int) -> list[int]:
+async def asyncio_queue(items: int) -> Any:
     """A task per stage, an ``asyncio.Queue`` per edge."""
-    return await queue_chain(numbers(items), [asyncio.Queue(EDGE) for _ in range(STAGES + 1)])
+    return await queue_chain(numbers(items), [asyncio.Queue(EDGE) for _ in range(STAGES + 1)], everything)
 
 
-async def queue_chain(source: AsyncIterable[int], queues: list[Any]) -> list[int]:
-    """Run the stages between queues with ``get`` and ``put``."""
-
-    async def feed() -> None:
-        async for number in source:
-            await queues[0].put(number)
-        await queues[0].put(END)
-
-    async def work(upstream: Any, downstream: Any) -> None:
-        while (number := await upstream.get()) is not END:
-            await downstream.put(await step(number))
-        await downstream.put(END)
-
-    async def results() -> AsyncIterator[int]:
-        while (number := await queues[-1].get()) is not END:
-            yield number
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(feed())
-        for upstream, downstream in pairwise(queues):
-            group.create_task(work(upstream, downstream))
-        return [each async for each in results()]
-
-
-async def janus_queue(items: int) -> list[int]:
+async def janus_queue(items: int) -> Any:
     """The same over janus queues, from the loop's side."""
     import janus
 
     queues: list[janus.Queue[Any]] = [janus.Queue(EDGE) for _ in range(STAGES + 1)]
-    taken = await queue_chain(numbers(items), [each.async_q for each in queues])
+    taken = await queue_chain(numbers(items), [each.async_q for each in queues], everything)
     for queue in queues:
         await queue.aclose()
     return taken
@@ -92,85 +70,27 @@ async def ours_of(items: int, *, fuse: bool) -> list[int]:
         return [each async for each in run]
 
 
-async def aiostream(items: int) -> list[int]:
-    """``map`` with a task limit."""
-    from aiostream import pipe, stream
-
-    async def each_step(number: int, *_: int) -> int:
-        return await step(number)
-
-    # Typed for functions of any number of streams, which does not infer one.
-    mapped: Any = pipe.map
-    results: Any = stream.iterate(numbers(items))
-    for _ in range(STAGES):
-        results = results | mapped(each_step, task_limit=1)
-    async with results.stream() as streamer:
-        return [each async for each in streamer]
-
-
-async def streamable(items: int) -> list[int]:
-    """``map`` in one chain."""
-    from streamable import stream  # type: ignore[import-not-found]
-
-    results = stream(numbers(items))
-    for _ in range(STAGES):
-        results = results.map(step)
-    return [each async for each in results]
-
-
-async def streamable_buffered(items: int) -> list[int]:
-    """A buffer behind each ``map``, which makes it a task."""
-    from streamable import stream
-
-    results = stream(numbers(items))
-    for _ in range(STAGES):
-        results = results.map(step).buffer(EDGE)
-    return [each async for each in results]
-
-
-async def pypeln(items: int) -> list[int]:
-    """Task stages."""
-    import pypeln as pl  # type: ignore[import-not-found]
-
-    results: Any = numbers(items)
-    for _ in range(STAGES):
-        results = pl.task.map(step, results, workers=1, maxsize=EDGE)
-    async with aclosing(aiter(results)) as iterator:
-        return [each async for each in iterator]
-
-
-async def streamz(items: int) -> list[int]:
-    """``map_async`` nodes into which the items are emitted, and a sink."""
-    from streamz import Stream  # type: ignore[import-not-found]
-
-    taken: list[int] = []
-    ended = asyncio.Event()
-
-    def sink(number: int) -> None:
-        taken.append(number)
-        if len(taken) == items:
-            ended.set()
-
-    source = Stream(asynchronous=True)
-    last = source
-    for _ in range(STAGES):
-        last = last.map_async(step)
-    last.sink(sink)
-    async for number in numbers(items):
-        await source.emit(number)
-    await ended.wait()
-    return taken
-
-
 PEERS = (
-    Contestant("aiostream", aiostream, "peer", "aiostream", 0.02),
-    Contestant("streamable", streamable_buffered, "peer", "streamable", 0.1, "a buffer behind each map"),
+    Contestant("aiostream", over_numbers(chains.aiostream, step), "peer", "aiostream", 0.02),
     Contestant(
-        "streamable unbuffered", streamable, "other peer", "streamable", 1, "one task: no stages side by side"
+        "streamable",
+        over_numbers(chains.streamable, step, edge=EDGE),
+        "peer",
+        "streamable",
+        0.1,
+        "a buffer behind each map",
     ),
-    Contestant("pypeln", pypeln, "peer", "pypeln", 0.02),
-    Contestant("streamz", streamz, "peer", "streamz", 0.02, "fed with emit; a sink is the consumer"),
+    Contestant("pypeln", over_numbers(chains.pypeln, step), "peer", "pypeln", 0.02),
+    Contestant("streamz", over_numbers(chains.streamz, step), "peer", "streamz", 0.02, "fed with emit"),
+    Contestant("anyio", over_numbers(chains.anyio, step), "peer", "anyio", 0.1, "its streams, by hand"),
+    Contestant("reactivex", over_numbers(chains.reactivex, step), "peer", "reactivex", 0.02, "no bounds"),
+    *ENGINES,
 )
+
+ONE_TASK = "one task: no stages side by side"
+
+UNBUFFERED = over_numbers(chains.streamable, step)
+AIOREACTIVE = over_numbers(chains.aioreactive, step)
 
 W1 = Workload(
     "W1",
@@ -183,6 +103,8 @@ W1 = Workload(
         Contestant("janus", janus_queue, share=0.05),
         Contestant(OURS, ours, "ours"),
         *PEERS,
+        Contestant("streamable unbuffered", UNBUFFERED, "other peer", "streamable", note=ONE_TASK),
+        Contestant("aioreactive", AIOREACTIVE, "other peer", "aioreactive", note=ONE_TASK),
     ),
     in_order,
     (Floor(LIMIT, 0.5), Floor("asyncio_queue", 4), Floor(BEST_PEER, 8)),
@@ -196,8 +118,10 @@ W1F = Workload(
         Contestant(LIMIT, limit, "limit", note="five nested awaits in one `async for`"),
         Contestant("async_generators", async_generators),
         Contestant(OURS, ours_fused, "ours"),
-        Contestant("streamable", streamable, "peer", "streamable", note="one task: no stages side by side"),
+        Contestant("streamable", UNBUFFERED, "peer", "streamable", note=ONE_TASK),
+        Contestant("aioreactive", AIOREACTIVE, "peer", "aioreactive", note=ONE_TASK),
     ),
     in_order,
     (Floor(LIMIT, 0.75), Floor("async_generators", 1)),
+    cannot={"aiostream, pypeln, streamz, anyio, reactivex and the engines": "never fuse: as in W1"},
 )

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import aclosing
-from typing import Any
 
-from .feed import EDGE, STAGES, in_order, numbers, plain
+from . import chains
+from .chains import over_numbers
+from .engines import mpservice_buffered
+from .feed import STAGES, in_order, numbers, plain
 from .workload import LIMIT, OURS, Contestant, Floor, Workload
 
 
@@ -40,55 +41,6 @@ async def ours(items: int) -> list[int]:
         return [each async for each in run]
 
 
-async def aiostream(items: int) -> list[int]:
-    """``map`` of plain functions."""
-    from aiostream import pipe, stream
-
-    # Typed for functions of any number of streams, which does not infer one.
-    mapped: Any = pipe.map
-    results: Any = stream.iterate(numbers(items))
-    for _ in range(STAGES):
-        results = results | mapped(lambda number, *_: plain(number))
-    async with results.stream() as streamer:
-        return [each async for each in streamer]
-
-
-async def streamable(items: int) -> list[int]:
-    """``map`` in one chain."""
-    from streamable import stream  # type: ignore[import-not-found]
-
-    results = stream(numbers(items))
-    for _ in range(STAGES):
-        results = results.map(plain)
-    return [each async for each in results]
-
-
-async def pypeln(items: int) -> list[int]:
-    """Task stages."""
-    import pypeln as pl  # type: ignore[import-not-found]
-
-    results: Any = numbers(items)
-    for _ in range(STAGES):
-        results = pl.task.map(plain, results, workers=1, maxsize=EDGE)
-    async with aclosing(aiter(results)) as iterator:
-        return [each async for each in iterator]
-
-
-async def streamz(items: int) -> list[int]:
-    """``map`` nodes, called one in the other."""
-    from streamz import Stream  # type: ignore[import-not-found]
-
-    taken: list[int] = []
-    source = Stream(asynchronous=True)
-    last = source
-    for _ in range(STAGES):
-        last = last.map(plain)
-    last.sink(taken.append)
-    async for number in numbers(items):
-        await source.emit(number)
-    return taken
-
-
 W1S = Workload(
     "W1s",
     'five trivial plain functions, executor="inline"',
@@ -97,11 +49,20 @@ W1S = Workload(
         Contestant(LIMIT, limit, "limit", note="five nested calls in one `async for`"),
         Contestant("generators", generators, note="without a loop"),
         Contestant(OURS, ours, "ours"),
-        Contestant("aiostream", aiostream, "peer", "aiostream", 0.1),
-        Contestant("streamable", streamable, "peer", "streamable"),
-        Contestant("pypeln", pypeln, "peer", "pypeln", 0.02),
-        Contestant("streamz", streamz, "peer", "streamz", 0.1, "fed with emit; a sink is the consumer"),
+        Contestant("aiostream", over_numbers(chains.aiostream_plain, plain), "peer", "aiostream", 0.1),
+        Contestant("streamable", over_numbers(chains.streamable, plain), "peer", "streamable"),
+        Contestant("pypeln", over_numbers(chains.pypeln, plain), "peer", "pypeln", 0.02),
+        Contestant(
+            "streamz",
+            over_numbers(chains.streamz, plain, node="map"),
+            "peer",
+            "streamz",
+            0.1,
+            "fed with emit",
+        ),
+        Contestant("mpservice", mpservice_buffered, "peer", "mpservice", note="a thread a stage, no loop"),
     ),
     in_order,
     (Floor(LIMIT, 0.45),),
+    cannot={"anyio": "has no stages", "bytewax, Dask and Beam": "take plain functions only: as in W1"},
 )

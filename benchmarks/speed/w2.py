@@ -9,18 +9,36 @@ import asyncio
 import functools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from .feed import EDGE, END, in_any_order, numbers, plain, take, take_plainly
+from .feed import END, in_any_order, numbers, plain, take, take_plainly
+from .thread_peers import CANNOT, THREADS, Work, peers
 from .workload import BEST_PEER, LIMIT, OURS, Contestant, Floor, Taken, Workload
-
-THREADS: Final = 4
 
 CHUNK: Final = 256
 
-Work = Callable[[int], int]
+SHARES: Final = {
+    "aiostream": 0.02,
+    "streamable": 0.1,
+    "pypeln": 0.1,
+    "streamz": 0.02,
+    "anyio": 0.05,
+    "reactivex": 0.02,
+    "mpservice": 1,
+    "SPDL": 0.1,
+    "Ray": 0.02,
+    "Dask": 0.01,
+    "bytewax -w4": 0.1,
+    "bytewax -w4, batches": 1,
+}
+"""Of a peer where the stage is trivial."""
+
+ALL_ALIKE: Final = {name: 1 for name in SHARES if name not in ("Ray", "Dask", "bytewax -w4, batches")}
+"""Where the stage is what takes the time."""
+
+IN_BATCHES: Final = {"bytewax, in batches": "a batch of these is all of them"}
 
 
 def blocks(seconds: float, number: int) -> int:
@@ -89,72 +107,6 @@ async def ours(work: Work, items: int) -> Taken:
         return await take(run)
 
 
-async def aiostream(work: Work, items: int) -> Taken:
-    """``map`` of a coroutine that awaits ``asyncio.to_thread``."""
-    from aiostream import pipe, stream
-
-    async def in_thread(number: int, *_: int) -> int:
-        return await asyncio.to_thread(work, number)
-
-    # Typed for functions of any number of streams, which does not infer one.
-    mapped: Any = pipe.map
-    results = stream.iterate(numbers(items)) | mapped(in_thread, task_limit=THREADS)
-    async with results.stream() as streamer:
-        return await take(streamer)
-
-
-async def streamable(work: Work, items: int) -> Taken:
-    """``map`` with threads."""
-    from streamable import stream  # type: ignore[import-not-found]
-
-    return await take(stream(numbers(items)).map(work, concurrency=THREADS))
-
-
-def pypeln(work: Work, items: int) -> Taken:
-    """A thread stage."""
-    import pypeln as pl  # type: ignore[import-not-found]
-
-    return take_plainly(pl.thread.map(work, range(items), workers=THREADS, maxsize=EDGE))
-
-
-async def streamz(work: Work, items: int) -> Taken:
-    """A ``map_async`` node whose coroutine awaits ``asyncio.to_thread``."""
-    from streamz import Stream  # type: ignore[import-not-found]
-
-    results: asyncio.Queue[Any] = asyncio.Queue()
-
-    async def in_thread(number: int) -> int:
-        return await asyncio.to_thread(work, number)
-
-    async def feed() -> None:
-        async for number in numbers(items):
-            await source.emit(number)
-
-    async def taken_of_sink() -> AsyncIterator[int]:
-        for _ in range(items):
-            yield await results.get()
-
-    source = Stream(asynchronous=True)
-    # It runs one more at once than that: as many as its queue holds, and the one that it waits for.
-    source.map_async(in_thread, parallelism=THREADS - 1).sink(results.put_nowait)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(feed())
-        return await take(taken_of_sink())
-
-
-def peers(work: Work, *shares: float) -> tuple[Contestant, ...]:
-    """The peers, with their shares of the items in this order."""
-    aiostreams, streamables, pypelns, streamzs = shares
-    awaits = "no threads of its own: a coroutine awaits `asyncio.to_thread`"
-    plainly = "read from a plain iterable, without a loop: its thread stages take nothing else"
-    return (
-        Contestant("aiostream", functools.partial(aiostream, work), "peer", "aiostream", aiostreams, awaits),
-        Contestant("streamable", functools.partial(streamable, work), "peer", "streamable", streamables),
-        Contestant("pypeln", functools.partial(pypeln, work), "peer", "pypeln", pypelns, plainly),
-        Contestant("streamz", functools.partial(streamz, work), "peer", "streamz", streamzs, awaits),
-    )
-
-
 def blocking(milliseconds: int, items: int) -> Workload:
     """W2s, for a blocking time."""
     work = functools.partial(blocks, milliseconds / 1000)
@@ -168,10 +120,11 @@ def blocking(milliseconds: int, items: int) -> Workload:
             ),
             Contestant("janus", functools.partial(janus_chunks, work, 1), note="one item a chunk"),
             Contestant(OURS, functools.partial(ours, work), "ours"),
-            *peers(work, 1, 1, 1, 1),
+            *peers(work, ALL_ALIKE),
         ),
         in_any_order,
         (Floor(LIMIT, 0.97), Floor("", (milliseconds + 2) / 1000, "first")),
+        cannot={**CANNOT, "Ray and Dask": "can; their cost for an item is in W2", **IN_BATCHES},
     )
 
 
@@ -191,11 +144,11 @@ W2 = Workload(
             "thread_pool", functools.partial(thread_pool, plain), share=0.2, note="`.map`, without a loop"
         ),
         Contestant(OURS, functools.partial(ours, plain), "ours"),
-        *peers(plain, 0.02, 0.1, 0.1, 0.02),
+        *peers(plain, SHARES),
     ),
     in_any_order,
-    (Floor(LIMIT, 0.55), Floor(BEST_PEER, 20)),
-    cannot={"bytewax": "not measured yet: the issue wants ours ahead of its `-w4`"},
+    (Floor(LIMIT, 0.55), Floor(BEST_PEER, 20), Floor("bytewax -w4, batches", 1)),
+    cannot=CANNOT,
 )
 
 W2S = (blocking(1, 2000), blocking(20, 200))

@@ -9,8 +9,9 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
+from .chains import Arriving, everything
 from .feed import EDGE, END, in_any_order, in_order, numbers
 from .workload import BEST_PEER, LIMIT, OURS, Contestant, Floor, Workload
 
@@ -105,25 +106,99 @@ async def pypeln(concurrency: int, ordered: bool, items: int) -> list[int]:
         return [each async for each in iterator]
 
 
-async def streamz(concurrency: int, items: int) -> list[int]:
+async def streamz(concurrency: int, items: int) -> Any:
     """A ``map_async`` node, which keeps the order."""
     from streamz import Stream  # type: ignore[import-not-found]
 
-    taken: list[int] = []
-    ended = asyncio.Event()
-
-    def sink(number: int) -> None:
-        taken.append(number)
-        if len(taken) == items:
-            ended.set()
-
+    arriving = Arriving(EDGE)
     source = Stream(asynchronous=True)
     # It runs one more at once than that: as many as its queue holds, and the one that it waits for.
-    source.map_async(wait, parallelism=concurrency - 1).sink(sink)
-    async for number in numbers(items):
-        await source.emit(number)
-    await ended.wait()
-    return taken
+    source.map_async(wait, parallelism=concurrency - 1).sink(arriving.put)
+    return await arriving.run(numbers(items), source.emit, everything)
+
+
+async def anyio(concurrency: int, items: int) -> list[int]:
+    """Tasks between two memory object streams."""
+    from anyio import create_memory_object_stream, create_task_group  # type: ignore[import-not-found]
+
+    async def feed(downstream: Any) -> None:
+        async with downstream:
+            async for number in numbers(items):
+                await downstream.send(number)
+
+    async def work(upstream: Any, downstream: Any) -> None:
+        async with upstream, downstream:
+            async for number in upstream:
+                await downstream.send(await wait(number))
+
+    async with create_task_group() as group:
+        into, inbox = create_memory_object_stream(EDGE)
+        outbox, out = create_memory_object_stream(EDGE)
+        group.start_soon(feed, into)
+        for _ in range(concurrency):
+            group.start_soon(work, inbox.clone(), outbox.clone())
+        inbox.close()
+        outbox.close()
+        async with out:
+            return [each async for each in out]
+
+
+async def reactivex(concurrency: int, items: int) -> Any:
+    """Observables of a coroutine for each item, merged with a bound."""
+    from reactivex import defer, from_future, operators  # type: ignore[import-not-found]
+    from reactivex.subject import Subject  # type: ignore[import-not-found]
+
+    loop = asyncio.get_running_loop()
+    arriving = Arriving()
+    source = Subject()
+
+    async def emit(number: int) -> None:
+        source.on_next(number)
+
+    def begun(number: int) -> Any:
+        return defer(lambda _: from_future(loop.create_task(wait(number))))
+
+    source.pipe(operators.map(begun), operators.merge(max_concurrent=concurrency)).subscribe(
+        on_next=arriving.put_nowait
+    )
+    return await arriving.run(numbers(items), emit, everything)
+
+
+def mpservice(concurrency: int, items: int) -> list[int]:
+    """``parmap`` of a coroutine function, which keeps the order."""
+    from mpservice.streamer import Stream  # type: ignore[import-not-found]
+
+    return [*Stream(range(items)).parmap(wait, concurrency=concurrency)]
+
+
+def spdl(concurrency: int, ordered: bool, items: int) -> list[int]:
+    """A pipe with concurrency, in a loop of its own thread."""
+    from spdl.pipeline import PipelineBuilder  # type: ignore[import-not-found]
+
+    builder = PipelineBuilder().add_source(numbers(items))
+    builder.pipe(wait, concurrency=concurrency, output_order="input" if ordered else "completion")
+    pipeline = builder.add_sink(EDGE).build(num_threads=1)
+    with pipeline.auto_stop():
+        return [*pipeline]
+
+
+ALWAYS: Final = "always in order"
+
+CANNOT: Final = {
+    "aioreactive": "awaits one item at a time",
+    "bytewax and Beam": "call plain functions",
+    "FastStream": "its in-memory broker has one message at work at a time",
+    "Ray and Dask": "can; their cost for an item is in W1 and W2",
+}
+
+
+def unordered_peers(concurrency: int) -> tuple[Contestant, ...]:
+    """Those that know no order."""
+    bound = functools.partial
+    return (
+        Contestant("anyio", bound(anyio, concurrency), "peer", "anyio", note="its streams, by hand"),
+        Contestant("reactivex", bound(reactivex, concurrency), "peer", "reactivex", 0.5, "no bounds"),
+    )
 
 
 def waits(concurrency: int, items: int, floor: float, *, ordered: bool) -> Workload:
@@ -148,10 +223,14 @@ def waits(concurrency: int, items: int, floor: float, *, ordered: bool) -> Workl
             Contestant("aiostream", bound(aiostream, concurrency, ordered), "peer", "aiostream", 0.5),
             Contestant("streamable", bound(streamable, concurrency, ordered), "peer", "streamable"),
             Contestant("pypeln", bound(pypeln, concurrency, ordered), "peer", "pypeln", 0.5),
-            Contestant("streamz", bound(streamz, concurrency), "peer", "streamz", 0.25, "always in order"),
+            Contestant("streamz", bound(streamz, concurrency), "peer", "streamz", 0.25, ALWAYS),
+            *(() if ordered else unordered_peers(concurrency)),
+            Contestant("mpservice", bound(mpservice, concurrency), "peer", "mpservice", 1, ALWAYS),
+            Contestant("SPDL", bound(spdl, concurrency, ordered), "peer", "spdl"),
         ),
         in_order if ordered else in_any_order,
         (Floor(LIMIT, floor), Floor(BEST_PEER, 1, "cpu")),
+        cannot={**CANNOT, **({"anyio and reactivex": "have no order among what waits"} if ordered else {})},
     )
 
 

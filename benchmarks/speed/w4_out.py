@@ -6,35 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
-from .feed import EDGE, END, numbers, step
+from .fan_peers import BRANCHES, CANNOT, Lists, Sink, branch_of, peers, sinks
+from .feed import EDGE, END, numbers
 from .workload import BEST_PEER, LIMIT, OURS, Contestant, Floor, Workload
-
-BRANCHES: Final = 3
-
-Sink = Callable[[int], Awaitable[None]]
-Lists = list[list[int]]
-
-
-def sinks() -> tuple[Lists, list[Sink]]:
-    """As many sinks as branches, and what each has taken."""
-
-    def sink(taken: list[int]) -> Sink:
-        async def keep(number: int) -> None:
-            taken.append(number)
-
-        return keep
-
-    lists: Lists = [[] for _ in range(BRANCHES)]
-    return lists, [sink(each) for each in lists]
-
-
-def branch_of(number: int) -> int:
-    """Where an item is routed to."""
-    return number % BRANCHES
 
 
 def branch_named(number: int) -> str:
@@ -125,68 +102,6 @@ async def ours_route(items: int) -> Lists:
     return lists
 
 
-async def pypeln_fan(items: int, branch: Callable[[Any, int, Sink], Any]) -> Lists:
-    """One stage that several others read, and ``concat`` of those, which holds them together."""
-    import pypeln as pl  # type: ignore[import-not-found]
-
-    lists, into = sinks()
-    source = pl.task.map(step, numbers(items), maxsize=EDGE)
-    ends = [branch(source, number, sink) for number, sink in enumerate(into)]
-    async with aclosing(aiter(pl.task.concat(ends, maxsize=EDGE))) as iterator:
-        async for _ in iterator:
-            pass
-    return lists
-
-
-async def pypeln_broadcast(items: int) -> Lists:
-    """Three readers of one stage."""
-    import pypeln as pl
-
-    return await pypeln_fan(items, lambda source, _, sink: pl.task.map(sink, source, maxsize=EDGE))
-
-
-async def pypeln_route(items: int) -> Lists:
-    """Three readers of one stage, each behind a filter."""
-    import pypeln as pl
-
-    def branch(source: Any, wanted: int, sink: Sink) -> Any:
-        mine = pl.task.filter(lambda number: branch_of(number) == wanted, source, maxsize=EDGE)
-        return pl.task.map(sink, mine, maxsize=EDGE)
-
-    return await pypeln_fan(items, branch)
-
-
-async def streamz_broadcast(items: int) -> Lists:
-    """Three sinks of one stream."""
-    from streamz import Stream  # type: ignore[import-not-found]
-
-    lists, into = sinks()
-    source = Stream(asynchronous=True)
-    for sink in into:
-        source.sink(sink)
-    async for number in numbers(items):
-        await source.emit(number)
-    return lists
-
-
-async def streamz_route(items: int) -> Lists:
-    """Three sinks of one stream, each behind a filter."""
-    from streamz import Stream
-
-    lists, into = sinks()
-    source = Stream(asynchronous=True)
-    for branch, sink in enumerate(into):
-        source.filter(lambda number, wanted=branch: branch_of(number) == wanted).sink(sink)
-    async for number in numbers(items):
-        await source.emit(number)
-    return lists
-
-
-UNABLE = {
-    "aiostream": "a stream has one consumer",
-    "streamable": "a stream has one consumer",
-}
-
 BROADCAST = Workload(
     "W4-broadcast",
     "one stream to three trivial sinks, every item to each",
@@ -195,12 +110,11 @@ BROADCAST = Workload(
         Contestant(LIMIT, broadcast_limit, "limit", note="three awaits in one `async for`"),
         Contestant("asyncio_queue", broadcast_queues, share=0.5),
         Contestant(OURS, ours_broadcast, "ours"),
-        Contestant("pypeln", pypeln_broadcast, "peer", "pypeln", 0.02),
-        Contestant("streamz", streamz_broadcast, "peer", "streamz", 0.2, "no workers: emit awaits the sinks"),
+        *peers(routed=False),
     ),
     all_everywhere,
     (Floor(BEST_PEER, 5), Floor(LIMIT, 0.5)),
-    cannot=UNABLE,
+    cannot=CANNOT,
 )
 
 ROUTE = Workload(
@@ -211,12 +125,11 @@ ROUTE = Workload(
         Contestant(LIMIT, route_limit, "limit", note="an await in one `async for`"),
         Contestant("asyncio_queue", route_queues, share=0.5),
         Contestant(OURS, ours_route, "ours"),
-        Contestant("pypeln", pypeln_route, "peer", "pypeln", 0.02, "every item to three filters"),
-        Contestant("streamz", streamz_route, "peer", "streamz", 0.2, "every item to three filters"),
+        *peers(routed=True),
     ),
     each_where_it_belongs,
     (Floor(BEST_PEER, 5), Floor(LIMIT, 0.5)),
-    cannot=UNABLE,
+    cannot=CANNOT,
 )
 
 W4_OUT = (BROADCAST, ROUTE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 BEST_PEER: Final = "best peer"
-"""Stands, as what a floor compares with, for the quickest contestant of the role ``peer``."""
+"""Stands, as what a floor compares with, for the best contestant of the role ``peer``."""
 
 LIMIT: Final = "limit"
 OURS: Final = "ours"
@@ -15,15 +15,46 @@ OURS: Final = "ours"
 Role = Literal["limit", "by hand", "ours", "peer", "other peer"]
 """``other peer``: one that the floors leave out, as one without concurrent stages; its note says why."""
 
-Measure = Literal["seconds", "cpu", "first"]
-"""Time per item, processor time per item, or the time until the first result."""
+Measure = Literal["seconds", "cpu", "first", "peak", "p50", "p99"]
+"""Time per item, processor time per item, time until the first result, memory, latency; less is better."""
+
+
+class Unit(NamedTuple):
+    """How a measure is told.
+
+    Attributes:
+        head: The head of its column.
+        name: Of what is measured, in a floor's line.
+        symbol: The unit.
+        scale: What a figure is multiplied with to be in that unit.
+    """
+
+    head: str
+    name: str
+    symbol: str
+    scale: float
+
+    def __call__(self, figure: float) -> str:
+        """A figure with its unit."""
+        return f"{figure * self.scale:.3g} {self.symbol}"
+
+
+UNITS: Final[Mapping[Measure, Unit]] = {
+    "seconds": Unit("µs an item", "", "µs", 1e6),
+    "cpu": Unit("µs of CPU", "in CPU time", "µs", 1e6),
+    "first": Unit("ms to the first", "to the first result", "ms", 1e3),
+    "peak": Unit("MB at the peak", "of memory at the peak", "MB", 1e-6),
+    "p50": Unit("µs p50", "at the median latency", "µs", 1e6),
+    "p99": Unit("µs p99", "at the 99th percentile", "µs", 1e6),
+}
 
 
 class Taken(NamedTuple):
-    """What the consumer took, and when the first of it came, by ``time.perf_counter``."""
+    """What the consumer took, when the first of it came, by ``time.perf_counter``, and how old each was."""
 
-    results: list[Any]
-    first_at: float
+    results: Any
+    first_at: float | None = None
+    latencies: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +69,7 @@ class Contestant:
         package: The peer whose environment it runs in; none for ours.
         share: The part of the workload's items that it gets. What is slow gets fewer, as times are
             compared per item.
+        steps: What a time per item is divided by, where contestants differ in how many steps an item takes.
         note: What a reader has to know about it.
         check: In place of the workload's, where it promises less.
     """
@@ -49,6 +81,7 @@ class Contestant:
     share: float = 1.0
     note: str = ""
     check: Callable[[int, Any], None] | None = None
+    steps: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,20 +90,22 @@ class Floor:
 
     Attributes:
         against: Another contestant's name, or ``BEST_PEER``; empty for a figure that stands alone.
-        least: The other's time divided by ours is at least this; alone, our time in seconds is at
-            most this.
-        measure: Which time.
+        least: The other's figure divided by ours is at least this; alone, our figure is at most this.
+        measure: Which figure.
+        of: Ours, by name, where a workload has several.
     """
 
     against: str
     least: float
     measure: Measure = "seconds"
+    of: str = OURS
 
     def __str__(self) -> str:
-        told = {"seconds": "", "cpu": " in CPU time", "first": " to the first result"}[self.measure]
-        if not self.against:
-            return f"at most {self.least * 1e3:g} ms{told}"
-        return f"{self.least:g} of {self.against}{told}"
+        unit = UNITS[self.measure]
+        told = f"at most {unit(self.least)}" if not self.against else f"{self.least:.3g} of {self.against}"
+        return " ".join(
+            each for each in (told, unit.name, "" if self.of == OURS else f"by {self.of}") if each
+        )
 
 
 @dataclass(frozen=True)
@@ -85,6 +120,7 @@ class Workload:
         check: Raises ``AssertionError`` where what was taken is wrong.
         floors: What ours must reach.
         cannot: Peers that cannot do it, and why.
+        ranks: The measure by which contestants are compared and drawn.
     """
 
     name: str
@@ -94,6 +130,7 @@ class Workload:
     check: Callable[[int, Any], None]
     floors: Sequence[Floor] = ()
     cannot: Mapping[str, str] = field(default_factory=dict)
+    ranks: Measure = "seconds"
 
     def contestant(self, name: str) -> Contestant:
         """The one of that name."""

@@ -9,12 +9,16 @@ from .w1 import W1, W1F
 from .w1s import W1S
 from .w2 import W2, W2S
 from .w3 import W3
-from .w4_in import W4_IN
+from .w4_keyed import W4_KEYED
+from .w4_merge import W4_MERGE
 from .w4_out import W4_OUT
+from .w6 import W6
+from .w7 import W7
 from .w8 import W8
+from .w9 import W9
 from .workload import OURS, Contestant, Workload
 
-WORKLOADS: Final = (W1, W1F, W1S, W2, *W2S, *W3, *W4_OUT, *W4_IN, W8)
+WORKLOADS: Final = (W1, W1F, W1S, W2, *W2S, *W3, *W4_OUT, W4_MERGE, W4_KEYED, W6, *W7, W8, *W9)
 
 
 def named(name: str) -> Workload:
