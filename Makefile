@@ -18,7 +18,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(VENV)/.demo  ## Run the first example: the standard library's own source, streamed into SQLite
@@ -48,13 +48,20 @@ simulate: $(VENV)/.test  ## Run every shape of graph under thousands of seeds, a
 mutants: $(VENV)/.test  ## Break the runtime on purpose, and see which tests notice
 	$(BIN)/python -m tests.mutants
 
+# What they print is Markdown with date, machine and command, for benchmarks/RESULTS.md.
 .PHONY: bench
-bench: $(VENV)/.test  ## Run the benchmarks
+bench: $(VENV)/.test  ## Run all benchmarks, and draw the speed table into build/plots
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each"; done
+	@echo "== the speed table"
+	@PYTHONPATH=benchmarks $(BIN)/python -m speed --json build/speed.json --plot build/plots
+
+.PHONY: bench-check
+bench-check: $(VENV)/.test  ## Compare with the last release; it fails where a row is over 10 % slower
+	@PYTHONPATH=benchmarks $(BIN)/python -m speed.check
 
 .PHONY: speed
 speed: $(VENV)/.test  ## Measure the speed table; it fails while a floor is missed
-	@PYTHONPATH=benchmarks $(BIN)/python -m speed
+	@PYTHONPATH=benchmarks $(BIN)/python -m speed --strict
 
 .PHONY: torture
 torture: $(VENV)/.test  ## Put us and four peers to the torture table: about 35 minutes

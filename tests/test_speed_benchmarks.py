@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from benchmarks.speed.child import measure
+from benchmarks.speed.child import measure, percentile
 from benchmarks.speed.rounds import Cell
 from benchmarks.speed.table import markdown
 from benchmarks.speed.verdict import Medians, judge, medians_of
@@ -31,8 +31,8 @@ CONTESTANTS = [
 ]
 
 MEASURED = {
-    LIMIT: Medians(1.0, 1.0),
-    OURS: Medians(2.0, 4.0, 0.003),
+    LIMIT: Medians(1.0, 1.0, p50=1e-4),
+    OURS: Medians(2.0, 4.0, 0.003, 5e6, 2e-4),
     "quick": Medians(0.1, 0.1),
     "slow": Medians(10.0, 12.0),
     "slower": Medians(20.0, 8.0),
@@ -54,6 +54,10 @@ def table_of(*floors, check=lambda items, taken: None):
         (Floor(BEST_PEER, 2.5, "cpu"), 2.0, False),
         (Floor("", 0.003, "first"), 0.003, True),
         (Floor("", 0.002, "first"), 0.003, False),
+        (Floor("", 5e6, "peak"), 5e6, True),
+        (Floor("", 4e6, "peak"), 5e6, False),
+        (Floor(LIMIT, 0.5, "p50"), 0.5, True),
+        (Floor(LIMIT, 0.5, "p99"), None, None),
         (Floor(BEST_PEER, 1, "first"), None, None),
         (Floor("not measured", 1), None, None),
     ],
@@ -74,9 +78,22 @@ def test_nothing_is_judged_without_ours():
     assert judge(Floor(LIMIT, 0.5), CONTESTANTS, others).reached is None
 
 
-def test_medians_are_per_item():
-    rounds = [{"items": 10, "seconds": each, "cpu": 2 * each, "first": None} for each in (30.0, 10.0, 80.0)]
-    assert medians_of(rounds) == Medians(3.0, 6.0)
+def test_medians_are_per_item_and_step():
+    rounds = [{"items": 10, "seconds": each, "cpu": 2 * each, "peak": each} for each in (30.0, 10.0, 80.0)]
+    assert medians_of(rounds) == Medians(3.0, 6.0, peak=30.0)
+    assert medians_of(rounds, steps=2) == Medians(1.5, 3.0, peak=30.0)
+
+
+def test_percentiles_are_of_the_latencies():
+    assert percentile([], 50) is None
+    assert percentile(range(1, 1000), 50) == 500
+    assert percentile(range(1, 1000), 99) == 990
+
+
+def test_a_floor_may_be_of_one_of_several_of_ours():
+    measured = {"1 item": Medians(2.0, 2.0), "9 items": Medians(3.0, 3.0)}
+    verdict = judge(Floor("1 item", 0.5, of="9 items"), (), measured)
+    assert (str(verdict.floor), str(verdict)) == ("0.5 of 1 item by 9 items", "0.667 reached")
 
 
 def test_a_contestant_with_wrong_results_is_not_measured():
@@ -115,12 +132,28 @@ def test_only_picks_a_workload_its_variants_or_a_contestant():
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda each: each.name)
-def test_each_workload_has_a_limit_and_ours_and_floors_that_mean_somebody(workload):
-    names = [each.name for each in workload.contestants]
-    assert len(set(names)) == len(names)
-    assert [each.role for each in workload.contestants if each.name in (LIMIT, OURS)] == ["limit", "ours"]
-    assert {each.against for each in workload.floors} <= {*names, BEST_PEER, ""}
-    assert not set(workload.cannot) & set(names)
+def test_each_workload_has_ours_and_floors_that_mean_somebody(workload):
+    roles = {each.name: each.role for each in workload.contestants}
+    assert len(roles) == len(workload.contestants)
+    assert {roles[each.of] for each in workload.floors} == {"ours"}
+    assert {each.against for each in workload.floors} <= {*roles, BEST_PEER, ""}
+    assert roles.get(LIMIT, "limit") == "limit"
+    assert not set(workload.cannot) & set(roles)
+
+
+HERE = [
+    pytest.param(workload, each, id=f"{workload.name}/{each.name}")
+    for workload in WORKLOADS
+    for each in workload.contestants
+    if each.package is None and each.steps < 1000
+]
+
+
+@pytest.mark.parametrize(("workload", "contestant"), HERE)
+def test_each_contestant_of_this_environment_does_its_work(workload, contestant):
+    told = measure(workload, contestant, 30)
+    assert told["items"] == 30
+    assert medians_of([told], contestant.steps).of(workload.ranks) is not None
 
 
 def test_a_quick_round_of_the_chain_runs(tmp_path):

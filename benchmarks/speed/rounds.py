@@ -56,10 +56,11 @@ def run_rounds(
         for cell in (*cells[turn:], *cells[:turn]):
             if not cell.failure:
                 told(f"{cell.workload.name}/{cell.contestant.name}, round {number + 1} of {rounds}")
-                _measure(cell, interpreter(cell.contestant))
+                measure(cell, interpreter(cell.contestant))
 
 
-def _measure(cell: Cell, python: str) -> None:
+def measure(cell: Cell, python: str) -> None:
+    """Have a child measure a cell once more, or say why it could not."""
     command = (python, "-m", "speed.child", cell.workload.name, cell.contestant.name, str(cell.items))
     try:
         done = subprocess.run(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .rounds import Cell
 from .verdict import Medians, Verdict, best_peer, judge
-from .workload import LIMIT, UNITS, Measure, Workload
+from .workload import BEST_PEER, LIMIT, UNITS, Measure, Workload
 
 ALWAYS: Final[Sequence[Measure]] = ("seconds", "cpu")
 """The columns of every table; the others stand where a floor or the ranking asks for them."""
@@ -32,9 +32,16 @@ def columns_of(workload: Workload) -> list[Measure]:
 def markdown(workload: Workload, cells: Sequence[Cell]) -> str:
     """A workload's table: its contestants, then its floors, then who cannot."""
     columns = columns_of(workload)
-    head = ["", "items", *(UNITS[each].head for each in columns), "of the limit", "of the best peer", "note"]
     measured = measured_of(cells)
-    rows = [head, ["---"] * len(head), *(_row(workload, cell, measured, columns) for cell in cells)]
+    others = others_of(workload, measured)
+    head = [
+        "",
+        "items",
+        *(UNITS[each].head for each in columns),
+        *(f"of the {each}" for each in others),
+        "note",
+    ]
+    rows = [head, ["---"] * len(head), *(_row(workload, cell, measured, columns, others) for cell in cells)]
     lines = [f"### {workload.name}: {workload.what}", "", *_table(rows), ""]
     verdicts = verdicts_of(workload, cells)
     if verdicts:
@@ -44,15 +51,28 @@ def markdown(workload: Workload, cells: Sequence[Cell]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def others_of(workload: Workload, measured: Mapping[str, Medians]) -> dict[str, Medians | None]:
+    """Whom a workload's contestants are told in ratios of: the limit, the best peer, where it has such."""
+    roles = {each.role for each in workload.contestants}
+    best = best_peer(workload.contestants, measured, workload.ranks)
+    return {
+        **({LIMIT: measured.get(LIMIT)} if "limit" in roles else {}),
+        **({BEST_PEER: measured.get(best)} if "peer" in roles else {}),
+    }
+
+
 def _row(
-    workload: Workload, cell: Cell, measured: Mapping[str, Medians], columns: Sequence[Measure]
+    workload: Workload,
+    cell: Cell,
+    measured: Mapping[str, Medians],
+    columns: Sequence[Measure],
+    others: Mapping[str, Medians | None],
 ) -> list[str]:
-    name, medians = cell.contestant.name, cell.medians
+    name, medians = cell.contestant.name, measured.get(cell.contestant.name)
     if medians is None:
         why = f"left out: {cell.failure}" if cell.failure else "not run"
-        return [name, f"{cell.items:,}", *[""] * (len(columns) + 2), why]
-    best = best_peer(workload.contestants, measured, workload.ranks)
-    ratios = [_ratio(measured.get(other), medians, workload.ranks) for other in (LIMIT, best)]
+        return [name, f"{cell.items:,}", *[""] * (len(columns) + len(others)), why]
+    ratios = [_ratio(other, medians, workload.ranks) for other in others.values()]
     figures = [_figure(each, medians) for each in columns]
     return [name, f"{cell.items:,}", *figures, *ratios, cell.contestant.note]
 
