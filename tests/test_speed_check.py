@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 
 import pytest
@@ -106,5 +107,44 @@ def test_ours_is_imported_from_where_the_cell_says(tmp_path):
     assert cell.failure == "ImportError: this is the release"
 
 
-def test_a_release_is_named_until_there_is_a_tag():
+@pytest.fixture
+def git(tmp_path, monkeypatch):
+    def run(*arguments):
+        who = [f"GIT_{role}_{what}=nobody" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+        monkeypatch.setattr(release, "ROOT", tmp_path)
+        for each in who:
+            monkeypatch.setenv(*each.split("="))
+        return release._git(*arguments).stdout.decode().strip()
+
+    run("init", "--quiet")
+    (tmp_path / "asyncdataflow").mkdir()
+    for number in range(3):
+        (tmp_path / "asyncdataflow" / "__init__.py").write_text(f"NUMBER = {number}")
+        run("add", ".")
+        run("commit", "--quiet", "--message", f"{number}")
+    return run
+
+
+def test_the_last_release_is_the_newest_tag_before_this_commit(git):
+    git("tag", "v1", "HEAD~2")
+    git("tag", "v2", "HEAD~1")
+    git("tag", "v3", "HEAD")
+    assert release.last() == "v2"
+
+
+def test_until_there_is_a_tag_a_commit_is_named(git, tmp_path, monkeypatch):
     assert re.fullmatch(r"[0-9a-f]{40}\n", release.NAMED.read_text())
+    monkeypatch.setattr(release, "NAMED", tmp_path / "named.txt")
+    release.NAMED.write_text(git("rev-parse", "HEAD~1") + "\n")
+    assert release.last() == git("rev-parse", "HEAD~1")
+
+
+def test_the_package_is_taken_out_as_it_was(git, tmp_path):
+    place = release.checked_out("HEAD~1", tmp_path / "places")
+    assert (place / "asyncdataflow" / "__init__.py").read_text() == "NUMBER = 1"
+    assert release.checked_out("HEAD~1", tmp_path / "places") == place
+
+
+def test_a_release_that_git_does_not_know_is_an_error(git, tmp_path):
+    with pytest.raises(subprocess.CalledProcessError, match="v9"):
+        release.checked_out("v9", tmp_path / "places")

@@ -45,8 +45,9 @@ class Pair:
         """Measure both in turn, first the one and then the other."""
         for number in range(rounds):
             for cell in (self.now, self.then) if number % 2 else (self.then, self.now):
-                if not cell.failure:
-                    measure(cell, sys.executable)
+                if self.now.failure or self.then.failure:
+                    return
+                measure(cell, sys.executable)
 
     def begin_anew(self) -> None:
         """Forget what was measured."""

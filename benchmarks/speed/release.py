@@ -15,11 +15,7 @@ NAMED: Final = ROOT / "benchmarks" / "last_release.txt"
 
 
 def last() -> str:
-    """What git calls it.
-
-    Raises:
-        subprocess.CalledProcessError: This is no checkout of git.
-    """
+    """What git calls it; where this commit itself is tagged, the one before it."""
     tagged = _git("describe", "--tags", "--abbrev=0", "HEAD^", check=False).stdout.decode().strip()
     return tagged or NAMED.read_text(encoding="utf-8").strip()
 
