@@ -107,6 +107,14 @@ def test_ours_is_imported_from_where_the_cell_says(tmp_path):
     assert cell.failure == "ImportError: this is the release"
 
 
+def test_an_interpreter_that_is_gone_is_told(tmp_path):
+    workload, [contestant] = chosen(["W8/ours"])[0]
+    cell = Cell(workload, contestant, 1)
+    measure(cell, str(tmp_path / "python"))
+    assert cell.failure.startswith("not started: ")
+    assert cell.medians is None
+
+
 @pytest.fixture
 def git(tmp_path, monkeypatch):
     def run(*arguments):

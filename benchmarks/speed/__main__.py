@@ -42,16 +42,21 @@ def main() -> int:
         cells = measure(workload, contestants, asked)
         print(markdown(workload, cells), flush=True)
         seen.append(data(workload, cells))
+        keep(seen, command, asked)
         wrong |= any(each.failure for each in cells if each.contestant.role == "ours")
         if asked.strict and not asked.quick:
             wrong |= any(each.reached is False for each in verdicts_of(workload, cells))
+    return int(wrong)
+
+
+def keep(seen: list[dict[str, Any]], command: str, asked: argparse.Namespace) -> None:
+    """Write what was measured so far, so that nothing of a long run is lost with its end."""
     if asked.json is not None:
         told = {"command": command, "machine": machine(), "workloads": seen}
         asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
     if asked.plot is not None:
-        plot.write(seen, asked.plot)
-    return int(wrong)
+        plot.write(seen[-1:], asked.plot)
 
 
 def arguments() -> argparse.Namespace:

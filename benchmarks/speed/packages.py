@@ -29,7 +29,7 @@ PINNED: Final = {
 }
 """The peers of this table alone, as compared in November 2026; the torture table pins the others."""
 
-BESIDE: Final = {"dask": ("distributed==2026.8.0",)}
+BESIDE: Final = {"dask": ("distributed==2026.8.0",), "faststream": ("nats-py==2.16.0",)}
 """What a peer needs beside it."""
 
 

@@ -75,6 +75,9 @@ def measure(cell: Cell, python: str) -> None:
     except subprocess.TimeoutExpired:
         cell.failure = f"no end in {LONGEST:g} s"
         return
+    except OSError as error:
+        cell.failure = f"not started: {error}"
+        return
     if done.returncode != 0:
         cell.failure = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return
