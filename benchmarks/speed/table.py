@@ -85,7 +85,7 @@ def _figure(measure: Measure, medians: Medians) -> str:
 def _ratio(other: Medians | None, medians: Medians, measure: Measure) -> str:
     theirs = None if other is None else other.of(measure)
     own = medians.of(measure)
-    return f"{theirs / own:.3g}" if theirs is not None and own else ""
+    return f"{theirs / own:.3g}" if theirs and own else ""
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -80,9 +80,9 @@ def contestants(way: Callable[..., Any], sizes: Sequence[int], one: str, many: s
 
 
 def flat(several: Sequence[Contestant]) -> tuple[Floor, ...]:
-    """Nobody costs much more than the first."""
+    """Nobody costs much more than the first: in CPU time of one thread, which other work hardly moves."""
     first, *others = several
-    return tuple(Floor(first.name, FLAT, of=each.name) for each in others)
+    return tuple(Floor(first.name, FLAT, "cpu", each.name) for each in others)
 
 
 def of_stages(name: str, what: str, *, fuse: bool) -> Workload:
@@ -90,11 +90,12 @@ def of_stages(name: str, what: str, *, fuse: bool) -> Workload:
     sizes = contestants(functools.partial(through, fuse=fuse), (1, 10, 100, 1000), "stage", "stages")
     return Workload(
         name,
-        f"one to a thousand {what}: µs an item and step, source and start included",
+        f"one to a thousand {what}: µs of CPU an item and step, source and start included",
         STEPS,
         sizes,
         all_came,
         flat(sizes),
+        ranks="cpu",
     )
 
 
@@ -117,7 +118,7 @@ W9 = (
     of_stages("W9-stages-apart", "coroutine stages, a worker each (fuse=False)", fuse=False),
     Workload(
         "W9-items",
-        "one to ten million items through a coroutine stage: µs an item and step, and memory",
+        "one to ten million items through a coroutine stage: µs of CPU an item and step, and memory",
         10**7,
         _COUNTS,
         all_came,
@@ -125,13 +126,15 @@ W9 = (
             *flat(_COUNTS[2:]),
             *(Floor("", FEW_BYTES, "peak", of=each.name) for each in _COUNTS[2:]),
         ),
+        ranks="cpu",
     ),
     Workload(
         "W9-branches",
-        "broadcast to one to a thousand trivial sinks: µs an item and step, source and start included",
+        "broadcast to one to a thousand trivial sinks: µs of CPU an item and step, source and start included",
         STEPS,
         _BRANCHES,
         all_came_everywhere,
         flat(_BRANCHES),
+        ranks="cpu",
     ),
 )
