@@ -115,5 +115,10 @@ W8 = Workload(
     ),
     in_order,
     (Floor(LIMIT, 0.1), Floor("async-data-flow", 1)),
-    cannot={"streamz": "a stream has no end and no result"},
+    cannot={
+        "streamz": "a stream has no end and no result",
+        "anyio": "has no stages: tasks and queues by hand",
+        "reactivex and aioreactive": "not measured: a subscription, not a call",
+        "mpservice, SPDL, bytewax, FastStream, Ray, Dask, Beam": "not measured: a call starts an engine",
+    },
 )
