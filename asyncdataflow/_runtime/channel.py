@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
@@ -180,6 +180,44 @@ class Channel(Generic[T]):
             raise ChannelClosed(self.name)
         self._append(item, size)
 
+    def claim(self, most: int) -> int:
+        """Promise up to so many slots to its only sender; none where ``room`` says none."""
+        count = min(most, self.room)
+        self._store.claims += count
+        return count
+
+    def unclaim(self, count: int) -> None:
+        """So many of the slots claimed are needed no more."""
+        self._store.claims -= count
+        self._wake_putters()
+
+    def put_into_claimed(self, items: Sequence[T]) -> None:
+        """Append items into as many slots claimed; what nobody wants any more is let go."""
+        store = self._store
+        store.claims -= len(items)
+        if self._abandoned:
+            return
+        store.items.extend(items)
+        if self._getters:
+            self._wake_getters()
+
+    def take_more(self, most: int) -> list[T]:
+        """Up to so many of the items that lie there and were promised to nobody."""
+        items = self._store.pop_more(min(most, self.unpromised))
+        self._taken += len(items)
+        if self._keeps_slots:
+            self._store.held += len(items)
+        if self._putters:
+            self._wake_putters()
+        if not self._store.items and not self._senders:
+            self._wake_all_getters()
+        return items
+
+    @property
+    def unpromised(self) -> int:
+        """Items that lie there and were promised to nobody."""
+        return max(len(self._store.items) - self._grants, 0)
+
     def take(self) -> T:
         """The first item; only where one is neither missing nor promised."""
         item = self._store.pop()
@@ -304,6 +342,10 @@ class Sender(Generic[T]):
         """Send as soon as there is a slot, where :meth:`put` has just said that there is none."""
         return self.channel.deposit(item)
 
+    def put_into_claimed(self, items: Sequence[T]) -> None:
+        """Send into as many slots claimed."""
+        self.channel.put_into_claimed(items)
+
     def send_nowait(self, item: T) -> None:
         """Send; raises ``WouldBlock`` where that means waiting, ``ChannelClosed`` where nobody wants it."""
         if not self.put(item):
@@ -346,6 +388,10 @@ class Tagged(Sender[Any]):
     def deposit(self, item: Any) -> asyncio.Future[bool]:
         """Send ``(port, item)`` as soon as there is a slot."""
         return self.channel.deposit((self._port, item))
+
+    def put_into_claimed(self, items: Sequence[Any]) -> None:
+        """Send ``(port, item)`` for each into as many slots claimed."""
+        self.channel.put_into_claimed([(self._port, item) for item in items])
 
 
 class Receiver(Generic[T]):

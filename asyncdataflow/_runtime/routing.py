@@ -34,6 +34,18 @@ class Outlet(Protocol):
     def room(self) -> int:
         """Items that are sure to find room at once."""
 
+    def claim(self, most: int) -> int:
+        """Promise slots for up to so many items; how many, which may be none."""
+
+    def unclaim(self, count: int) -> None:
+        """So many of them are needed no more."""
+
+    def put(self, values: Sequence[Any]) -> int:
+        """Send into slots claimed, as many as there are values; how many were no results.
+
+        Raises ``ChannelClosed`` where no branch wants more.
+        """
+
     def close(self) -> None:
         """Send no more."""
 
@@ -52,6 +64,17 @@ class Discard:
 
     def room(self) -> int:
         """Nothing is ever in the way, but nothing says how much is wanted either."""
+        return 0
+
+    def claim(self, most: int) -> int:
+        """There are no slots."""
+        return 0
+
+    def unclaim(self, count: int) -> None:
+        """There are none."""
+
+    def put(self, values: Sequence[Any]) -> int:
+        """Let them go."""
         return 0
 
     def close(self) -> None:
@@ -80,6 +103,26 @@ class Results:
     def room(self) -> int:
         """The output edge's, where this is its only sender."""
         return self._sender.channel.room
+
+    def claim(self, most: int) -> int:
+        """In the output edge."""
+        return self._sender.channel.claim(most)
+
+    def unclaim(self, count: int) -> None:
+        """In the output edge."""
+        self._sender.channel.unclaim(count)
+
+    def put(self, values: Sequence[Any]) -> int:
+        """Send each with the place; ``None`` is no result, and its slot is free again."""
+        channel, place = self._sender.channel, self._place
+        results = [(place, value) for value in values if value is not None]
+        absent = len(values) - len(results)
+        if absent:
+            channel.unclaim(absent)
+        channel.put_into_claimed(results)
+        if channel.abandoned:
+            raise ChannelClosed(channel.name)
+        return absent
 
     def close(self) -> None:
         """Close the sender."""
@@ -126,6 +169,27 @@ class Edges:
     def room(self) -> int:
         """The least room of any edge."""
         return min((each.room for each in self.channels), default=0)
+
+    def claim(self, most: int) -> int:
+        """In every edge."""
+        count = min(most, self.room())
+        if count:
+            for channel in self.channels:
+                channel.claim(count)
+        return count
+
+    def unclaim(self, count: int) -> None:
+        """In every edge."""
+        for channel in self.channels:
+            channel.unclaim(count)
+
+    def put(self, values: Sequence[Any]) -> int:
+        """Send each to every branch that wants it."""
+        for sender in self._all:
+            sender.put_into_claimed(values)
+        if all(each.abandoned for each in self.channels):
+            raise ChannelClosed(_names(self._all))
+        return 0
 
     def close(self) -> None:
         """Close every sender."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .._runtime.channel import Channel
+from ..errors import ChannelClosed
 from ..policy import Buffer, Overflow
 from .trace import Trace
 
@@ -73,6 +75,12 @@ class ObservedChannel(Channel[Any]):
         super().put_claimed(item, size)
         self._accepted += 1
 
+    def put_into_claimed(self, items: Sequence[Any]) -> None:
+        """As in ``Channel``, but one by one, so that each is seen."""
+        for item in items:
+            with suppress(ChannelClosed):
+                self.put_claimed(item, 0)
+
     def deposit(self, item: Any) -> asyncio.Future[bool]:
         """As in ``Channel``."""
         waiter = super().deposit(item)
@@ -86,6 +94,10 @@ class ObservedChannel(Channel[Any]):
         taker = "the consumer" if self._keeps_slots else self.name
         self._trace.note(f"{taker} takes {{}} ({self._fill()} lie there)", self._bare(item))
         return item
+
+    def take_more(self, most: int) -> list[Any]:
+        """As in ``Channel``, but one by one, so that each is seen."""
+        return [self.take() for _ in range(min(most, self.unpromised))]
 
     def receiver_closed(self) -> None:
         """As in ``Channel``."""
