@@ -28,22 +28,27 @@ from contextlib import (
     contextmanager,
 )
 from dataclasses import dataclass
-from types import AsyncGeneratorType, GeneratorType, TracebackType
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from ..errors import ArgumentsError, ResultError, StageTimeoutError
+from ..errors import ArgumentsError, StageTimeoutError
 from ..operators.streamwise import opened
 from ..parameters import spread
 from ..portable import portable
 from ..stage import Stage
 from .child import enter
+from .chunk import Chunk
 from .lane import Lane, LaneIterator, Target
 from .process import ProcessTarget
+from .rejoined import Rejoined, handing_over, members
+from .result import checked, is_unsettled, settled, settled_and_checked
 from .workshop import Workshop
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined", "enter_any")
 
-_GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
+_THREAD_CHUNK: Final = 0.001
+
+_PROCESS_CHUNK: Final = 0.005
 
 T = TypeVar("T")
 
@@ -67,11 +72,15 @@ class Call:
         one: Call with an item and wait for the result.
         each: Call with an item and iterate over what it makes; leaving closes it.
         apply: Call with these very arguments, for operators.
+        settle: Of what a call in a thread has returned, the result.
+        post: Call in a thread with one item after the other; tells when there is news.
     """
 
     one: Callable[[Any], Awaitable[Any]]
     each: Each
     apply: Callable[..., Awaitable[Any]]
+    settle: Callable[[Any], Awaitable[Any]]
+    post: Callable[[Iterable[Any], Callable[[Chunk], object]], Chunk]
 
 
 class Calls:
@@ -82,6 +91,11 @@ class Calls:
         bound: What the callable gets by name.
         room: Items that are sure to find room behind the stage.
         workshop: Where threads and processes come from.
+
+    Attributes:
+        lane: The threads.
+        in_chunks: They can take several items at a time.
+        chunk_seconds: How long it shall take them.
     """
 
     def __init__(
@@ -93,6 +107,7 @@ class Calls:
         self._stage = stage
         self._how = stage.call
         self._workshop = workshop
+        self._clock = asyncio.get_running_loop().time
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
         # Workers side by side would each count the same room as their own.
@@ -101,6 +116,9 @@ class Calls:
             setup: Callable[[], AbstractContextManager[Target]]
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
+        one_of_each = self._how.kind == "function" and not self._how.many and stage.role != "source"
+        self.in_chunks = self.lane is not None and one_of_each and stage.timeout is None
+        self.chunk_seconds = _PROCESS_CHUNK if stage.executor == "process" else _THREAD_CHUNK
 
     def worker(self) -> AbstractAsyncContextManager[Call]:
         """A worker's call; what the worker has of its own is made on entry and closed on exit."""
@@ -108,7 +126,15 @@ class Calls:
 
     async def _enter_worker(self, stack: AsyncExitStack) -> Call:
         if self.lane is not None:
-            return Call(self._lane_one(self.lane), self._lane_each(self.lane), self._lane_apply(self.lane))
+            lane = self.lane
+            post = functools.partial(self._post, lane)
+            return Call(
+                self._lane_one(lane),
+                self._lane_each(lane),
+                self._lane_apply(lane),
+                settled_and_checked,
+                post,
+            )
         if self._how.kind == "sink":
             function = await stack.enter_async_context(self._stage.fn.open())
         else:
@@ -117,7 +143,13 @@ class Calls:
                 functools.partial(self._stage.fn, **self._kwargs, **own) if callable(self._stage.fn) else None
             )
         function = self._workshop.prepared(self._stage, function)
-        return Call(self._loop_one(function), self._loop_each(function), self._loop_apply(function))
+        return Call(
+            self._loop_one(function),
+            self._loop_each(function),
+            self._loop_apply(function),
+            settled_and_checked,
+            _post_nowhere,
+        )
 
     def let_go(self) -> None:
         """Forget what the callable got by name, when the run is over."""
@@ -136,10 +168,10 @@ class Calls:
 
         async def apply(*args: Any, **kwargs: Any) -> Any:
             if timeout is None:
-                return await _settled(function(*args, **kwargs))
+                return await settled(function(*args, **kwargs))
             try:
                 async with asyncio.timeout(timeout) as scope:
-                    return await _settled(function(*args, **kwargs))
+                    return await settled(function(*args, **kwargs))
             except TimeoutError:
                 if scope.expired():
                     raise StageTimeoutError(f"no result within timeout={timeout} s") from None
@@ -154,7 +186,7 @@ class Calls:
 
         async def one(item: Any) -> Any:
             args, kwargs = self._arguments(item)
-            return _checked(await apply(*args, **kwargs))
+            return checked(await apply(*args, **kwargs))
 
         return one
 
@@ -172,7 +204,7 @@ class Calls:
 
         async def begin(item: Any, stack: AsyncExitStack) -> AsyncIterator[Any]:
             args, kwargs = self._arguments(item)
-            return await _members(stack, await apply(*args, **kwargs))
+            return await members(stack, await apply(*args, **kwargs))
 
         return lambda item: _Opening(functools.partial(begin, item))
 
@@ -180,7 +212,7 @@ class Calls:
         timeout = self._stage.timeout
 
         async def apply(*args: Any, **kwargs: Any) -> Any:
-            return await _settled(await lane.call(args, kwargs, timeout))
+            return await settled(await lane.call(args, kwargs, timeout))
 
         return apply
 
@@ -189,9 +221,15 @@ class Calls:
 
         async def one(item: Any) -> Any:
             args, kwargs = self._arguments(item)
-            return _checked(await _settled(await lane.call(args, kwargs, timeout)))
+            return await settled_and_checked(await lane.call(args, kwargs, timeout))
 
         return one
+
+    def _post(self, lane: Lane, items: Iterable[Any], tell: Callable[[Chunk], object]) -> Chunk:
+        arguments = None if self._how.arguments == "item" else self._arguments
+        chunk = Chunk(items, arguments, is_unsettled, self._clock, tell)
+        lane.post(chunk)
+        return chunk
 
     def _lane_each(self, lane: Lane) -> Each:
         reading = self._how.kind in ("iterable", "feed")
@@ -217,9 +255,10 @@ class Calls:
         else:
             with ExitStack() as stack:
                 own = {name: enter(stack, make()) for name, make in self._stage.per_worker.items()}
-                target = functools.partial(self._stage.fn, **self._kwargs, **own)
+                bound = {**self._kwargs, **own}
+                target = functools.partial(self._stage.fn, **bound) if bound else self._stage.fn
                 target = self._workshop.prepared(self._stage, target)
-                yield _handing_over(target) if self._how.many and self._how.kind == "function" else target
+                yield handing_over(target) if self._how.many and self._how.kind == "function" else target
 
     def _process_setup(self) -> Callable[[], ProcessTarget]:
         """What each thread enters; what the processes need is pickled once, here on the loop."""
@@ -253,81 +292,19 @@ async def enter_any(stack: AsyncExitStack, made: Any) -> Any:
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class _ForTheLoop:
-    """What a plain callable with ``many=True`` made that only the loop can iterate over."""
-
-    made: Any
-
-
-def _handing_over(target: Target) -> Target:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        made = target(*args, **kwargs)
-        if hasattr(type(made), "__aiter__") or hasattr(type(made), "__await__"):
-            return (_ForTheLoop(made),)
-        return made
-
-    return call
-
-
-class Rejoined(AsyncIterator[Any]):
-    """The items from a thread; what was handed over is taken apart here, and closed with the stack."""
-
-    def __init__(self, items: LaneIterator, stack: AsyncExitStack) -> None:
-        self._items = items
-        self._stack = stack
-        self._members: AsyncIterator[Any] | None = None
-        self._stopped = False
-
-    def stop(self) -> None:
-        """Make no more; what is being made still comes, and then the end."""
-        self._stopped = True
-        self._items.stop()
-
-    async def __anext__(self) -> Any:
-        """The next item, from the thread or of what it handed over."""
-        while True:
-            if self._members is None:
-                item = await anext(self._items)
-                if type(item) is not _ForTheLoop:
-                    return item
-                self._members = await _members(self._stack, await _settled(item.made))
-            if self._stopped:
-                raise StopAsyncIteration
-            try:
-                return await anext(self._members)
-            except StopAsyncIteration:
-                self._members = None
-
-
 def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
     """An iterable may block in ``next``; an async one may not."""
     kind = stage.call.kind if stage.call is not None else None
     return kind == "iterable" or (kind == "feed" and not isinstance(bound.items, AsyncIterable))
 
 
-async def _settled(result: Any) -> Any:
-    """The result itself, awaited where a plain callable returned an awaitable.
-
-    An aiostream ``Stream`` is awaitable too, but is the items themselves.
-    """
-    kind = type(result)
-    return await result if hasattr(kind, "__await__") and not hasattr(kind, "__aiter__") else result
-
-
-def _checked(result: Any) -> Any:
-    if type(result) in _GENERATORS:
-        if isinstance(result, GeneratorType):
-            result.close()
-        raise ResultError(
-            "the stage returned a generator object; write stage(f, many=True) to send its items"
-        )
-    return result
+def _post_nowhere(items: Iterable[Any], tell: Callable[[Chunk], object]) -> Chunk:
+    raise RuntimeError("a stage on the loop has no threads")
 
 
 def _checked_coroutine(function: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
     async def one(item: Any) -> Any:
-        return _checked(await function(item))
+        return checked(await function(item))
 
     return one
 
@@ -343,17 +320,6 @@ async def _one_by_one(items: Generator[Any, Any, Any]) -> AsyncGenerator[Any, No
             yield item
     finally:
         items.close()
-
-
-async def _members(stack: AsyncExitStack, made: Any) -> AsyncIterator[Any]:
-    """What a callable with ``many=True`` returned, item by item; closed with the stack."""
-    items = made if isinstance(made, AsyncIterable) else _over(made)
-    return await stack.enter_async_context(opened(items))
-
-
-async def _over(made: Iterable[Any]) -> AsyncGenerator[Any, None]:
-    for item in made:
-        yield item
 
 
 def _open_source(source: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any
 
 from ..errors import ChannelClosed, EndOfChannel
 from ..naming import annotate, describe_error
@@ -18,6 +18,7 @@ from ..operators.protocol import ItemOperator, StreamOperator
 from ..stage import Stage
 from .call import Call, Calls, Rejoined
 from .channel import Receiver, Sender
+from .chunked import NOTHING, Chunked
 from .clock import Limiter, Turn
 from .counted import Counted
 from .job import LaneIterator
@@ -31,9 +32,6 @@ __all__ = ("NOTHING", "Loop", "Work")
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """A worker's life, not yet begun: a coroutine that is never stepped would warn."""
-
-NOTHING: Final = object()
-"""What a skipped item makes, and the end of items; never in a channel, so no item is taken for it."""
 
 
 class Work:
@@ -84,6 +82,7 @@ class Work:
         self._operator = stage.operator if isinstance(stage.operator, ItemOperator) else None
         self._order = Order(stage.concurrency, self._emit)
         self._keyed = Keyed(stage.concurrency)
+        self._chunked = self._in_chunks() if self._may_chunk else None
 
     @property
     def in_flight(self) -> int:
@@ -100,8 +99,8 @@ class Work:
 
     @property
     def parked(self) -> int:
-        """Items taken and not yet begun, behind others of their key."""
-        return self._keyed.parked
+        """Items taken and not yet begun: behind others of their key, or on their way to a thread."""
+        return self._keyed.parked + (0 if self._chunked is None else self._chunked.waiting)
 
     @property
     def may_be_cut(self) -> bool:
@@ -121,12 +120,35 @@ class Work:
             return [self._source]
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
+        if self._chunked is not None:
+            return [self._chunked.work] * self._chunked.workers
         work: Callable[[Call, Any], Coroutine[Any, Any, None]] = self._whole
         if stage.concurrency > 1 and stage.key is not None:
             work = self._keyed_item
         elif stage.concurrency > 1 and stage.ordered:
             work = self._in_turn if self._many else self._in_order
         return [functools.partial(self._take, work)] * stage.concurrency
+
+    @property
+    def _may_chunk(self) -> bool:
+        """Nothing of the stage asks for its items one by one."""
+        stage = self.stage
+        one_by_one = stage.rate is not None or stage.operator is not None
+        by_key = stage.key is not None and stage.concurrency > 1
+        return self.calls.in_chunks and not one_by_one and not by_key
+
+    def _in_chunks(self, make: Callable[..., Chunked] = Chunked) -> Chunked:
+        (inlet,) = self.inlets
+        return make(
+            self.stage,
+            self.calls,
+            inlet,
+            self.outlet,
+            counters=self.counters,
+            supervisor=self.supervisor,
+            leaving=self.leaving,
+            emit=self._emit,
+        )
 
     async def _take(self, work: Callable[[Call, Any], Coroutine[Any, Any, None]]) -> None:
         """The life of a worker: take an item, work on it, again; then clean up.

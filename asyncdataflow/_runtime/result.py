@@ -1,0 +1,45 @@
+"""Result: what a plain callable has returned, which may not be the result yet."""
+
+from __future__ import annotations
+
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, Final
+
+from ..errors import ResultError
+
+__all__ = ("checked", "is_unsettled", "settled", "settled_and_checked")
+
+_GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
+
+
+async def settled(result: Any) -> Any:
+    """The result itself, awaited where a plain callable returned an awaitable.
+
+    An aiostream ``Stream`` is awaitable too, but is the items themselves.
+    """
+    return await result if _is_awaited(type(result)) else result
+
+
+def _is_awaited(kind: type) -> bool:
+    return hasattr(kind, "__await__") and not hasattr(kind, "__aiter__")
+
+
+def is_unsettled(kind: type) -> bool:
+    """Whether a result of this type is not the result itself."""
+    return kind in _GENERATORS or _is_awaited(kind)
+
+
+async def settled_and_checked(result: Any) -> Any:
+    """The result itself; raises where it cannot be one."""
+    return checked(await settled(result))
+
+
+def checked(result: Any) -> Any:
+    """The result, unless it is a generator object."""
+    if type(result) in _GENERATORS:
+        if isinstance(result, GeneratorType):
+            result.close()
+        raise ResultError(
+            "the stage returned a generator object; write stage(f, many=True) to send its items"
+        )
+    return result
