@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import edges, lives, stages, threads
+from . import chunks, edges, lives, stages, threads
 
 __all__ = ("MUTANTS",)
 
-MUTANTS = (*edges.MUTANTS, *stages.MUTANTS, *threads.MUTANTS, *lives.MUTANTS)
+MUTANTS = (*edges.MUTANTS, *stages.MUTANTS, *threads.MUTANTS, *chunks.MUTANTS, *lives.MUTANTS)
