@@ -175,7 +175,7 @@ class Chunked:
         chunk = self._hand_on(call, lot.rest, functools.partial(self._told, lot))
         lot.rest.clear()
         lot.chunks.append(chunk)
-        self._tally.posted(chunk, watched=lot.chunks[0] is chunk and self._watch(lot))
+        self._tally.posted(chunk, watched=self._watch(lot, chunk))
 
     def _hand_on(self, call: Call, items: deque[Any], tell: Callable[[Chunk], object]) -> Chunk:
         """Everything that threads get."""
@@ -189,9 +189,8 @@ class Chunked:
             self._tally.ended(chunk)
             self._go_on_taking()
 
-    def _watch(self, lot: Lot) -> bool:
-        """Do not let one item of its first chunk hold up many for long; whether that may happen."""
-        chunk = lot.chunks[0]
+    def _watch(self, lot: Lot, chunk: Chunk) -> bool:
+        """Do not let one item of its last chunk hold up many for long; whether that may happen."""
         if len(chunk.pending) < 2 and not self._pace.is_quick:
             return False
         lot.start_clock(self._loop, self._patience, functools.partial(self._is_late, chunk))
@@ -211,15 +210,16 @@ class Chunked:
             await self._finish(call, lot, chunk)
         else:
             self._tally.fetched(chunk)
-            if lot.late:
-                self._relieve(call, lot, chunk)
+        if lot.late:
+            self._relieve(call, lot)
         if self._may_leave(lot):
             await self._flush(lot)
 
     async def _finish(self, call: Call, lot: Lot, chunk: Chunk) -> None:
         """The first chunk has ended: deal with what it failed at, and go on with the rest."""
         lot.chunks.popleft()
-        lot.stop_clock()
+        if not lot.chunks:
+            lot.stop_clock()
         self._pace.took(chunk.done, chunk.seconds)
         lot.rest.extendleft(reversed(chunk.pending))
         stop = chunk.stop
@@ -230,17 +230,18 @@ class Chunked:
             since = chunk.began if chunk.began is not None else self._loop.time()
             self._keep(lot, [await self._made(call, stop, since)])
         if lot.chunks:
-            self._watch(lot)
             lot.wake()  # There may have been news of it.
         elif lot.rest:
             self._post(call, lot)
 
-    def _relieve(self, call: Call, lot: Lot, chunk: Chunk) -> None:
+    def _relieve(self, call: Call, lot: Lot) -> None:
         """What a slow item holds up goes to another thread, where one is idle, and else waits here."""
         lot.stop_clock()
+        chunk, lane = lot.chunks[-1], self._calls.lane
+        if chunk.ended:
+            return
         self._pace.late()
         lot.rest.extendleft(reversed(chunk.take_back()))
-        lane = self._calls.lane
         if lot.rest and lane is not None and lane.idle:
             self._post(call, lot)
 

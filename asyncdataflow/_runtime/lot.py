@@ -25,7 +25,7 @@ class Lot:
         made: Values that may leave, in order.
         holes: Among them is ``NOTHING``.
         held: Items and values of it that have not left.
-        late: The first chunk lasts longer than it was to.
+        late: The last chunk lasts longer than it was to.
     """
 
     __slots__ = ("_news", "_timer", "_waiter", "chunks", "held", "holes", "late", "made", "rest", "ticket")
@@ -56,7 +56,7 @@ class Lot:
         self._news = False
 
     def start_clock(self, loop: asyncio.AbstractEventLoop, seconds: float, tell: Callable[[], None]) -> None:
-        """The first chunk is late if it has not ended by then, which is news, and told at once."""
+        """The last chunk is late if it has not ended by then, which is news, and told at once."""
         self.stop_clock()
         self._timer = loop.call_later(seconds, self._is_late, tell)
 

@@ -200,6 +200,18 @@ class TestMeanwhile:
         finally:
             work.open.set()
 
+    @pytest.mark.parametrize("ordered", [True, False])
+    async def test_items_that_need_each_other_meet(self, ordered):
+        """However many went to one thread: none is left idle for long beside items that wait."""
+        barrier = threading.Barrier(4)
+
+        def meet(item):
+            barrier.wait(DEADLINE)
+            return item
+
+        flow = DataFlow((burst, stage(meet, concurrency=4, ordered=ordered)))
+        assert sorted(await flow.run()) == list(range(20))
+
     async def test_nobody_waits_for_a_slow_item_because_others_are_quick(self, monkeypatch):
         """What is not worth another thread beside a chunk of quick items is, beside one that lasts."""
         monkeypatch.undo()
