@@ -56,7 +56,7 @@ class StageStats:
         retried: Further attempts after a first one.
         in_flight: Items begun and not yet settled here.
         queued: Items that lie in the edges into the stage, or were taken and wait behind others
-            of their key.
+            of their key or for a thread.
         capacity: Items that the edges into the stage can hold.
         dropped: Items that the edges into the stage dropped by their overflow policy.
     """

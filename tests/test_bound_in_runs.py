@@ -31,6 +31,7 @@ from asyncdataflow import (
     through,
     zip_,
 )
+from asyncdataflow._runtime.pace import Pace
 from asyncdataflow.bound import bound
 from asyncdataflow.testing.seeded_loop import quiet, run_seeded
 from asyncdataflow.testing.virtual_clock import run_virtual
@@ -305,6 +306,21 @@ async def test_threads_and_processes_take_exactly_the_bound_as_well(definition):
         await stands_at(taps, flow.bound(2))
         await anext(run)
         await stands_at(taps, flow.bound(2) + 1)
+
+
+@pytest.mark.parametrize("workers", [{}, {"concurrency": 3}, {"concurrency": 3, "ordered": False}], ids=str)
+@pytest.mark.parametrize("branches", [1, 2])
+async def test_what_goes_to_threads_in_chunks_counts_one_by_one(workers, branches, monkeypatch):
+    """Each item that is taken beyond the workers' own has a slot of its own behind the stage."""
+    monkeypatch.setattr(Pace, "length", lambda pace, lying, idle: lying)
+    taps = Taps()
+    source = taps.loop if branches == 1 else (taps.loop, taps.loop)
+    flow = DataFlow((source, stage(plain, buffer=11, **workers), stage(same, buffer=7)), fuse=False)
+    async with asyncio.timeout(DEADLINE), flow.stream(buffer=9) as run:
+        await stands_at(taps, flow.bound(9))
+        for taken in range(40):
+            await anext(run)
+            await stands_at(taps, flow.bound(9) + taken)
 
 
 async def stands_at(taps, count):

@@ -1,17 +1,16 @@
 """Between the loop and threads: janus queues that carry chunks.
 
 Known of janus 2.0.0 and kept to here: it loses a wake-up when an async waiter is
-cancelled in the tick in which it was notified (CPython before 3.13), so there is one
-async waiter on a queue, which looks again if it is cancelled all the same and is ended
-by ``shutdown()``; its ``aclose()`` drops what lies there, so the end is
-``shutdown(immediate=False)``, drain, ``wait_closed()``; and each wake-up of the loop
-costs a task of its own, so what threads send while the loop has not yet looked goes into
-the chunk that already lies there.
+cancelled in the tick in which it was notified (CPython before 3.13), and each such wake-up
+costs a task of its own, so nobody on the loop ever waits at a queue: a thread has the loop
+look, once for all that threads send before it does. Its ``aclose()`` drops what lies there,
+so the end is ``shutdown(immediate=False)``, drain, ``wait_closed()``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -87,12 +86,21 @@ class JanusInbox(Generic[T]):
 
 
 class JanusOutbox(Generic[T]):
-    """An outbox that is a janus queue of chunks: one wake-up for all that came since the last look."""
+    """An outbox that is a janus queue of chunks: one wake-up for all that came since the last look.
+
+    Nobody waits at the queue on the loop, so that janus has nobody to notify: a thread that
+    begins a chunk has the loop look.
+    """
 
     def __init__(self) -> None:
         self._queue: janus.Queue[list[T]] = janus.Queue()
+        self._loop = asyncio.get_running_loop()
+        # The loop looks in a context of its own, not in that of the thread.
+        self._context = contextvars.copy_context()
         self._lock = threading.Lock()
         self._open: list[T] | None = None
+        self._deliver: Callable[[T], None] | None = None
+        self._closed: asyncio.Future[None] = self._loop.create_future()
 
     def put(self, item: T) -> None:
         """Called in a thread; never waits. Raises ``Closed`` when the loop has gone."""
@@ -103,41 +111,45 @@ class JanusOutbox(Generic[T]):
             chunk = [item]
             try:
                 self._queue.sync_q.put(chunk)
+                self._loop.call_soon_threadsafe(self._look, context=self._context)
             except (janus.SyncQueueShutDown, RuntimeError):
-                # RuntimeError: the loop was closed between janus's look at it and its call.
+                # RuntimeError: the loop was closed.
                 raise Closed from None
             self._open = chunk
 
     async def pump(self, deliver: Callable[[T], None]) -> None:
-        """Hand every item to ``deliver`` until :meth:`close`; the queue's one async waiter.
+        """Hand every item to ``deliver`` until :meth:`close`.
 
         A cancellation does not end it: ``asyncio.run`` on its way out cancels every task,
-        and whoever then buries the threads still needs their answers. It looks again before
-        it waits, so a wake-up that janus lost with the cancellation is made up for.
+        and whoever then buries the threads still needs their answers.
         """
-        while True:
-            try:
-                self._hand_out(await self._queue.async_q.get(), deliver)
-            except janus.AsyncQueueShutDown:
-                return
-            except asyncio.CancelledError:
-                continue
+        self._deliver = deliver
+        self._look()
+        while not self._closed.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(self._closed)
+        self._look()
+        self._deliver = None  # Whose it is has this outbox: a cycle.
 
     def close(self) -> None:
         """Called on the loop: :meth:`pump` hands out what lies there and returns."""
         self._queue.shutdown(immediate=False)
+        if not self._closed.done():
+            self._closed.set_result(None)
 
     async def wait_closed(self) -> None:
-        """Wait for janus's own notifier tasks, which would else be destroyed while pending."""
+        """Wait until janus has nothing left on the loop."""
         while True:
             with suppress(asyncio.CancelledError):
                 await self._queue.wait_closed()
                 return
 
-    def _hand_out(self, chunk: list[T], deliver: Callable[[T], None]) -> None:
-        """A function of its own, so that what was handed out is not kept alive while the pump waits."""
+    def _look(self) -> None:
+        """Hand out what lies there; what comes from now on has the loop look again."""
+        if self._deliver is None:
+            return
         with self._lock:
-            if self._open is chunk:
-                self._open = None
-        for item in chunk:
-            deliver(item)
+            self._open = None
+        for _ in range(self._queue.async_q.qsize()):
+            for item in self._queue.async_q.get_nowait():
+                self._deliver(item)

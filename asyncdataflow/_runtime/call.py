@@ -31,7 +31,7 @@ from contextlib import (
 )
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import ArgumentsError, StageTimeoutError
 from ..operators.streamwise import opened
@@ -39,12 +39,18 @@ from ..parameters import spread
 from ..portable import portable
 from ..stage import Stage
 from .child import enter
+from .chunk import Chunk
 from .lane import Lane, LaneIterator, Target
 from .process import ProcessTarget
-from .result import checked, settled
+from .rejoined import Rejoined, handing_over, members
+from .result import checked, is_unsettled, settled, settled_and_checked
 from .workshop import Workshop
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined", "enter_any")
+
+_THREAD_CHUNK: Final = 0.001
+
+_PROCESS_CHUNK: Final = 0.005
 
 T = TypeVar("T")
 
@@ -74,11 +80,15 @@ class Call:
         apply: Call with these very arguments, for operators.
         direct: The function itself, where it takes an item and nothing has to be done about it.
         awaits: What that returns is to be awaited.
+        settle: Of what a call in a thread has returned, the result.
+        post: Call in a thread with one item after the other; tells when there is news.
     """
 
     one: Callable[[Any], Awaitable[Any]]
     each: Each
     apply: Callable[..., Awaitable[Any]]
+    settle: Callable[[Any], Awaitable[Any]]
+    post: Callable[[Iterable[Any], Callable[[Chunk], object]], Chunk]
     direct: Callable[[Any], Any] = _not_direct
     awaits: bool = False
 
@@ -91,6 +101,11 @@ class Calls:
         bound: What the callable gets by name.
         room: Items that are sure to find room behind the stage.
         workshop: Where threads and processes come from.
+
+    Attributes:
+        lane: The threads.
+        in_chunks: They can take several items at a time.
+        chunk_seconds: How long it shall take them.
     """
 
     def __init__(
@@ -102,6 +117,7 @@ class Calls:
         self._stage = stage
         self._how = stage.call
         self._workshop = workshop
+        self._clock = asyncio.get_running_loop().time
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
         # Workers side by side would each count the same room as their own.
@@ -110,6 +126,9 @@ class Calls:
             setup: Callable[[], AbstractContextManager[Target]]
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
+        one_of_each = self._how.kind == "function" and not self._how.many and stage.role != "source"
+        self.in_chunks = self.lane is not None and one_of_each and stage.timeout is None
+        self.chunk_seconds = _PROCESS_CHUNK if stage.executor == "process" else _THREAD_CHUNK
 
     @property
     def is_direct(self) -> bool:
@@ -121,7 +140,9 @@ class Calls:
         """A worker's call; what the worker has of its own is made on entry and closed on exit."""
         lane = self.lane
         if lane is not None:
-            return nullcontext(Call(self._lane_one(lane), self._lane_each(lane), self._lane_apply(lane)))
+            post = functools.partial(self._post, lane)
+            made = (self._lane_one(lane), self._lane_each(lane), self._lane_apply(lane))
+            return nullcontext(Call(*made, settled_and_checked, post))
         if self._stage.per_worker or self._how.kind == "sink":
             return _Opening(self._enter_worker)
         return nullcontext(self._on_the_loop(self._given({})))
@@ -146,6 +167,8 @@ class Calls:
             self._loop_one(function),
             self._loop_each(function),
             self._loop_apply(function),
+            settled_and_checked,
+            _post_nowhere,
             function if self.is_direct else _not_direct,
             self._how.kind == "coroutine",
         )
@@ -203,7 +226,7 @@ class Calls:
 
         async def begin(item: Any, stack: AsyncExitStack) -> AsyncIterator[Any]:
             args, kwargs = self._arguments(item)
-            return await _members(stack, await apply(*args, **kwargs))
+            return await members(stack, await apply(*args, **kwargs))
 
         return lambda item: _Opening(functools.partial(begin, item))
 
@@ -220,9 +243,15 @@ class Calls:
 
         async def one(item: Any) -> Any:
             args, kwargs = self._arguments(item)
-            return checked(await settled(await lane.call(args, kwargs, timeout)))
+            return await settled_and_checked(await lane.call(args, kwargs, timeout))
 
         return one
+
+    def _post(self, lane: Lane, items: Iterable[Any], tell: Callable[[Chunk], object]) -> Chunk:
+        arguments = None if self._how.arguments == "item" else self._arguments
+        chunk = Chunk(items, arguments, is_unsettled, self._clock, tell)
+        lane.post(chunk)
+        return chunk
 
     def _lane_each(self, lane: Lane) -> Each:
         reading = self._how.kind in ("iterable", "feed")
@@ -248,9 +277,10 @@ class Calls:
         else:
             with ExitStack() as stack:
                 own = {name: enter(stack, make()) for name, make in self._stage.per_worker.items()}
-                target = functools.partial(self._stage.fn, **self._kwargs, **own)
+                bound = {**self._kwargs, **own}
+                target = functools.partial(self._stage.fn, **bound) if bound else self._stage.fn
                 target = self._workshop.prepared(self._stage, target)
-                yield _handing_over(target) if self._how.many and self._how.kind == "function" else target
+                yield handing_over(target) if self._how.many and self._how.kind == "function" else target
 
     def _process_setup(self) -> Callable[[], ProcessTarget]:
         """What each thread enters; what the processes need is pickled once, here on the loop."""
@@ -284,57 +314,14 @@ async def enter_any(stack: AsyncExitStack, made: Any) -> Any:
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class _ForTheLoop:
-    """What a plain callable with ``many=True`` made that only the loop can iterate over."""
-
-    made: Any
-
-
-def _handing_over(target: Target) -> Target:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        made = target(*args, **kwargs)
-        if hasattr(type(made), "__aiter__") or hasattr(type(made), "__await__"):
-            return (_ForTheLoop(made),)
-        return made
-
-    return call
-
-
-class Rejoined(AsyncIterator[Any]):
-    """The items from a thread; what was handed over is taken apart here, and closed with the stack."""
-
-    def __init__(self, items: LaneIterator, stack: AsyncExitStack) -> None:
-        self._items = items
-        self._stack = stack
-        self._members: AsyncIterator[Any] | None = None
-        self._stopped = False
-
-    def stop(self) -> None:
-        """Make no more; what is being made still comes, and then the end."""
-        self._stopped = True
-        self._items.stop()
-
-    async def __anext__(self) -> Any:
-        """The next item, from the thread or of what it handed over."""
-        while True:
-            if self._members is None:
-                item = await anext(self._items)
-                if type(item) is not _ForTheLoop:
-                    return item
-                self._members = await _members(self._stack, await settled(item.made))
-            if self._stopped:
-                raise StopAsyncIteration
-            try:
-                return await anext(self._members)
-            except StopAsyncIteration:
-                self._members = None
-
-
 def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
     """An iterable may block in ``next``; an async one may not."""
     kind = stage.call.kind if stage.call is not None else None
     return kind == "iterable" or (kind == "feed" and not isinstance(bound.items, AsyncIterable))
+
+
+def _post_nowhere(items: Iterable[Any], tell: Callable[[Chunk], object]) -> Chunk:
+    raise RuntimeError("a stage on the loop has no threads")
 
 
 def _checked_coroutine(function: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
@@ -355,17 +342,6 @@ async def _one_by_one(items: Generator[Any, Any, Any]) -> AsyncGenerator[Any, No
             yield item
     finally:
         items.close()
-
-
-async def _members(stack: AsyncExitStack, made: Any) -> AsyncIterator[Any]:
-    """What a callable with ``many=True`` returned, item by item; closed with the stack."""
-    items = made if isinstance(made, AsyncIterable) else _over(made)
-    return await stack.enter_async_context(opened(items))
-
-
-async def _over(made: Iterable[Any]) -> AsyncGenerator[Any, None]:
-    for item in made:
-        yield item
 
 
 def _open_source(source: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:

@@ -1,30 +1,25 @@
-"""Channel: a bounded edge on the loop, with counted senders and receivers.
-
-Everything here that looks at the edge or changes it drops the baton first, so that it sees
-what a stretch under way has done; ``Edge`` has what a stretch itself works on.
-"""
+"""Channel: a bounded edge on the loop, with counted senders and receivers, and its two kinds of ends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from ..errors import ChannelClosed, EndOfChannel, WouldBlock
+from ..errors import EndOfChannel, WouldBlock
 from ..policy import Buffer, Overflow
 from ..stats import ChannelStatistics
 from .baton import Baton
 from .clock import Turn
-from .edge import LATER, Edge
+from .sending import Sending
 
 __all__ = ("Channel", "Receiver", "Sender", "Tagged")
 
 T = TypeVar("T")
 
 
-class Channel(Edge[T]):
+class Channel(Sending[T]):
     """A bounded queue between tasks of one loop; used through its two kinds of ends.
 
     Args:
@@ -46,8 +41,7 @@ class Channel(Edge[T]):
         tagged: bool = False,
         baton: Baton | None = None,
     ) -> None:
-        super().__init__(buffer, overflow, name, tagged=tagged)
-        self.baton = Baton() if baton is None else baton
+        super().__init__(buffer, overflow, name, tagged=tagged, baton=Baton() if baton is None else baton)
         self.on_abandoned: Callable[[], None] | None = None
         self._capacity = buffer.items
         self._keeps_slots = held
@@ -89,112 +83,19 @@ class Channel(Edge[T]):
         return self._abandoned
 
     @property
-    def room(self) -> int:
-        """Slots that nobody else can take before the only sender does; 0 where there are more."""
-        self.baton.drop()
-        return self._store.room if self._senders == 1 else 0
-
-    @property
-    def free(self) -> int:
-        """Slots that are free in this step; 0 where somebody waits for them, or nobody wants more."""
-        self.baton.drop()
-        return 0 if self._putters or self._abandoned else self._store.room
-
-    @property
     def ready(self) -> int:
         """Items that lie there and were promised to nobody."""
         self.baton.drop()
         return max(len(self._store.items) - self._grants, 0)
 
-    @property
-    def load(self) -> int:
-        """How busy it is, for choosing the freest: a waiting receiver counts below nothing."""
-        self.baton.drop()
-        return len(self._store.items) + self._store.held - len(self._getters)
-
-    def measure(self, item: T) -> int:
-        """An item's bytes, where the channel counts them."""
-        return self._store.measure(item)
-
-    def has_room(self, item: T) -> bool:
-        """It can be put without waiting and without dropping anything."""
-        self.baton.drop()
-        return not self._abandoned and not self._putters and self._store.fits(self._store.measure(item))
-
-    def put(self, item: T) -> bool:
-        """Append if there is a slot or the policy makes one; false where the sender has to wait."""
-        self.baton.drop()
-        if self._abandoned:
-            raise ChannelClosed(self.name)
-        size = self._store.measure(item)
-        if self._putters or not self._store.fits(size):
-            verdict = self._store.overflows(size)
-            if verdict is None:
-                return False
-            if not verdict:
-                return True
-        self._append(item, size)
-        return True
-
-    async def wait_to_put(self, item: T) -> None:
-        """Wait for a slot, then append.
-
-        A slot may be free by now, or nobody may want the item any more, where ``put`` said
-        no some steps ago.
-        """
-        if self._abandoned:
-            raise ChannelClosed(self.name)
-        size = self._store.measure(item)
-        waiter: asyncio.Future[Any] = self._loop.create_future()
-        self.enlist(waiter, size)
-        self.wake_senders()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            self.withdraw(waiter, size)
-            raise
-        self.put_claimed(item, size)
-
-    def enlist(self, waiter: asyncio.Future[Any], size: int) -> None:
-        """Queue a sender; its future gets this channel as its result when a slot is its own."""
-        self.baton.drop()
-        self._putters.append((waiter, size, LATER))
-
-    def withdraw(self, waiter: asyncio.Future[Any], size: int) -> None:
-        """Take a cancelled sender out, and give a slot that was already its own to the next."""
-        self.baton.drop()
-        if waiter.done() and not waiter.cancelled() and waiter.result() is self:
-            self._store.unclaim(size)
-        else:
-            with suppress(ValueError):
-                self._putters.remove((waiter, size, LATER))
-        self.wake_senders()
-
-    def deposit(self, item: T) -> asyncio.Future[bool]:
-        """Queue an item itself, which is appended the moment that a slot is free.
-
-        For a broadcast: it cannot wait here while another branch could go on. The future
-        tells that it was appended, or, with false, that nobody wants it.
-        """
-        self.baton.drop()
-        waiter: asyncio.Future[bool] = self._loop.create_future()
-        self._putters.append((waiter, self._store.measure(item), item))
-        return waiter
-
-    def take_back(self, waiter: asyncio.Future[bool]) -> None:
-        """Take a deposited item back, unless it was appended already."""
-        self.baton.drop()
-        waiter.cancel()
-        self._putters = deque(each for each in self._putters if each[0] is not waiter)
-        self.wake_senders()
-
-    def put_claimed(self, item: T, size: int) -> None:
-        """Append into the slot that a waited-for wake-up has promised."""
-        self.baton.drop()
-        self._store.unclaim(size)
-        if self._abandoned:
-            raise ChannelClosed(self.name)
-        self._append(item, size)
+    def take_more(self, most: int) -> list[T]:
+        """Up to so many of the items that lie there and were promised to nobody."""
+        items = self._store.pop_more(min(most, self.ready))
+        self._taken += len(items)
+        if self._keeps_slots:
+            self._store.held += len(items)
+        self._was_taken_from()
+        return items
 
     def take(self) -> T:
         """The first item; only where one is neither missing nor promised."""
@@ -290,6 +191,10 @@ class Sender(Generic[T]):
         """What sends in a stretch."""
         return self.channel.laying()
 
+    def put_into_claimed(self, items: Sequence[T]) -> None:
+        """Send into as many slots claimed."""
+        self.channel.put_into_claimed(items)
+
     def send_nowait(self, item: T) -> None:
         """Send; raises ``WouldBlock`` where that means waiting, ``ChannelClosed`` where nobody wants it."""
         if not self.put(item):
@@ -337,6 +242,10 @@ class Tagged(Sender[Any]):
     def deposit(self, item: Any) -> asyncio.Future[bool]:
         """Send ``(port, item)`` as soon as there is a slot."""
         return self.channel.deposit((self._port, item))
+
+    def put_into_claimed(self, items: Sequence[Any]) -> None:
+        """Send ``(port, item)`` for each into as many slots claimed."""
+        self.channel.put_into_claimed([(self._port, item) for item in items])
 
 
 class Receiver(Generic[T]):

@@ -335,6 +335,7 @@ class Execution:
             return
         busy = [each for each in self.works if each.in_flight and each.stage.role != "source"]
         queued = sum(inlet.channel.statistics().items for work in self.works for inlet in work.inlets)
+        queued += sum(work.parked for work in self.works)
         named = ", ".join(f"{each.in_flight} in {each.stage.title}" for each in busy) or "none in a stage"
         self.fail(
             ShutdownTimeoutError(

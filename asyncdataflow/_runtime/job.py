@@ -17,10 +17,15 @@ from typing import Any, Final
 from .bridge import Closed
 from .workshop import Credits
 
-__all__ = ("CallJob", "Job", "LaneIterator", "Send", "Target")
+__all__ = ("CallJob", "Job", "LaneIterator", "Send", "Target", "carried")
 
 Target = Callable[..., Any]
 """What a thread calls.
+
+Where several calls are better made together it has ``run_chunk(calls)``, called with pairs of
+positional and keyword arguments. It gives ``(whether it succeeded, value or exception)`` for each
+call, in order and as they become known, ends after the first failure, with the calls behind it
+not begun, and raises no call's own error.
 
 Where it can be killed from outside it has ``prepare()``, called before a call whose time is
 limited, ``kill()``, called on the loop while the thread is in it, and ``renew()``, called
@@ -35,11 +40,15 @@ _BEGUN: Final = object()
 
 
 class Job(ABC):
-    """What both kinds have in common: taken once or never, killed only while it is being done."""
+    """What all kinds have in common: taken once or never, killed only while it is being done.
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.args = args
-        self.kwargs = kwargs
+    Attributes:
+        takes_place: There are never more of these than the lane has threads.
+    """
+
+    takes_place = True
+
+    def __init__(self) -> None:
         self._abandoned = False
         self._target: Target | None = None
         # Held for moments only. Without it a kill could reach the target when its thread is
@@ -108,7 +117,9 @@ class CallJob(Job):
         future: asyncio.Future[Any],
         begun: asyncio.Future[None] | None = None,
     ) -> None:
-        super().__init__(args, kwargs)
+        super().__init__()
+        self.args = args
+        self.kwargs = kwargs
         self._future: asyncio.Future[Any] | None = future
         self._begun = begun
 
@@ -135,7 +146,7 @@ class CallJob(Job):
         except Closed:
             raise
         except BaseException as error:  # noqa: BLE001 - carried to the loop whatever it is
-            return False, _carried(error)
+            return False, carried(error)
 
 
 class LaneIterator(Job, AsyncIterator[Any]):
@@ -154,7 +165,9 @@ class LaneIterator(Job, AsyncIterator[Any]):
     def __init__(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], room: Callable[[], int], credits: Credits
     ) -> None:
-        super().__init__(args, kwargs)
+        super().__init__()
+        self.args = args
+        self.kwargs = kwargs
         self._room = room
         self._ready: deque[Any] = deque()
         self._granted = 0
@@ -226,7 +239,7 @@ class LaneIterator(Job, AsyncIterator[Any]):
         except Closed:
             raise
         except BaseException as error:  # noqa: BLE001 - carried to the loop whatever it is
-            return False, _carried(error)
+            return False, carried(error)
         return False, None
 
     def _may_go_on(self) -> bool:
@@ -254,7 +267,7 @@ class LaneIterator(Job, AsyncIterator[Any]):
                 del failure
 
 
-def _carried(error: BaseException) -> BaseException:
+def carried(error: BaseException) -> BaseException:
     """An exception ready to be raised on the loop.
 
     It loses the frame that caught it: that one knows the job, whose answer the exception

@@ -109,6 +109,22 @@ class Lane:
         self._inbox.put(iterator)
         return iterator
 
+    @property
+    def idle(self) -> int:
+        """Threads that have nothing to do, those included that were not started yet."""
+        return max(self._size - self._busy, 0)
+
+    def post(self, job: Job) -> None:
+        """Give the threads a job that needs no place; the caller sees to it that there are not too many.
+
+        Raises:
+            EndOfChannel: The lane has ended.
+        """
+        if self._closed:
+            raise EndOfChannel(self.name)
+        self._employ()
+        self._inbox.put(job)
+
     def shut(self) -> list[asyncio.Future[None]]:
         """Let the threads end after their current call; a future for each that has not."""
         self._closed = True
@@ -143,16 +159,20 @@ class Lane:
         await self._place_out.receive()
         if self._closed:
             raise EndOfChannel(self.name)
+        try:
+            self._employ()
+        except RuntimeError:
+            self._place_in.send_nowait(None)
+            raise
+
+    def _employ(self) -> None:
+        """One job more: start a thread for it, if there may be one more."""
         if self._pump is None:
             self._start_pump()
+        if len(self._threads) <= self._busy and len(self._threads) < self._size:
+            # Raises where the system has no more threads to give.
+            self._start_thread()
         self._busy += 1
-        try:
-            if self._busy > len(self._threads):
-                self._start_thread()
-        except RuntimeError:
-            # The system has no more threads to give.
-            self._free_place()
-            raise
 
     def _start_pump(self) -> None:
         self._pump = self._loop.create_task(self._outbox.pump(self._deliver), name=f"{self.name} pump")
@@ -220,13 +240,14 @@ class Lane:
         job, flag, value = message
         if job is not None:
             if job.deliver(flag, value):
-                self._free_place()
+                self._free(job)
         elif self.on_broken is not None:
             self.on_broken(value)
 
-    def _free_place(self) -> None:
+    def _free(self, job: Job) -> None:
         self._busy -= 1
-        self._place_in.send_nowait(None)
+        if job.takes_place:
+            self._place_in.send_nowait(None)
 
 
 async def _in_time(future: asyncio.Future[Any], timeout: float) -> Any:

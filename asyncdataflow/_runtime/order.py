@@ -64,11 +64,19 @@ class Order:
             del result  # Else it lives until the next one is finished.
             self._advance()
 
+    def due(self, ticket: int) -> bool:
+        """Every earlier ticket has left."""
+        return ticket == self._left
+
+    def awaited(self, ticket: int) -> asyncio.Future[None]:
+        """A future that is done when every earlier ticket has left, where one has not."""
+        waiter = self._turns[ticket] = asyncio.get_running_loop().create_future()
+        return waiter
+
     async def turn(self, ticket: int) -> None:
         """Wait until every earlier ticket has left; for workers that send for themselves."""
         if ticket != self._left:
-            waiter = self._turns[ticket] = asyncio.get_running_loop().create_future()
-            await waiter
+            await self.awaited(ticket)
 
     def leave(self) -> None:
         """The worker whose turn it is has sent everything."""

@@ -18,7 +18,7 @@ from .call import Call
 from .channel import Receiver
 from .clock import Turn
 from .leaving import Leaving
-from .result import checked, is_awaitable
+from .result import checked, is_awaited
 from .routing import Outlet
 from .supervise import Counters
 
@@ -150,7 +150,7 @@ class PlainLoop:
                     stretch.wake_senders()
                 result = function(item)
                 if type(result) is not usual:
-                    if is_awaitable(result):
+                    if is_awaited(type(result)):
                         result = await result
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
@@ -187,7 +187,7 @@ class PlainLoop:
             baton.holder = probe
             try:
                 result = function(item)
-                if awaits or is_awaitable(result):
+                if awaits or is_awaited(type(result)):
                     result = await result
                 if type(result) is not self._usual:
                     self._usual = type(checked(result))

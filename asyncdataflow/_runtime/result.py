@@ -1,4 +1,4 @@
-"""What a callable returned: to be awaited, an item, or a mistake."""
+"""Result: what a plain callable has returned, which may not be the result yet."""
 
 from __future__ import annotations
 
@@ -7,27 +7,36 @@ from typing import Any, Final
 
 from ..errors import ResultError
 
-__all__ = ("checked", "is_awaitable", "settled")
+__all__ = ("checked", "is_awaited", "is_unsettled", "settled", "settled_and_checked")
 
 _GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
 
-def is_awaitable(result: Any) -> bool:
-    """A plain callable returned what has to be awaited.
+async def settled(result: Any) -> Any:
+    """The result itself, awaited where a plain callable returned an awaitable.
 
     An aiostream ``Stream`` is awaitable too, but is the items themselves.
     """
-    kind = type(result)
+    return await result if is_awaited(type(result)) else result
+
+
+def is_awaited(kind: type) -> bool:
+    """A plain callable that returns this type returns what has to be awaited."""
     return hasattr(kind, "__await__") and not hasattr(kind, "__aiter__")
 
 
-async def settled(result: Any) -> Any:
-    """The result itself, awaited where that is due."""
-    return await result if is_awaitable(result) else result
+def is_unsettled(kind: type) -> bool:
+    """Whether a result of this type is not the result itself."""
+    return kind in _GENERATORS or is_awaited(kind)
+
+
+async def settled_and_checked(result: Any) -> Any:
+    """The result itself; raises where it cannot be one."""
+    return checked(await settled(result))
 
 
 def checked(result: Any) -> Any:
-    """A result that may be an item; a generator object may not, and is closed."""
+    """The result, unless it is a generator object."""
     if type(result) in _GENERATORS:
         if isinstance(result, GeneratorType):
             result.close()

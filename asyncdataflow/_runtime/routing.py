@@ -40,6 +40,18 @@ class Outlet(Protocol):
     def laying(self) -> Callable[[Any], None] | None:
         """What sends in a stretch; ``None`` where it takes more than to put an item into each edge."""
 
+    def claim(self, most: int) -> int:
+        """Promise slots for up to so many items; how many, which may be none."""
+
+    def unclaim(self, count: int) -> None:
+        """So many of them are needed no more."""
+
+    def put(self, values: Sequence[Any]) -> int:
+        """Send into slots claimed, as many as there are values; how many were no results.
+
+        Raises ``ChannelClosed`` where no branch wants more.
+        """
+
     def close(self) -> None:
         """Send no more."""
 
@@ -66,6 +78,17 @@ class Discard:
 
     def laying(self) -> None:
         """Nothing takes what it returns."""
+
+    def claim(self, most: int) -> int:
+        """There are no slots."""
+        return 0
+
+    def unclaim(self, count: int) -> None:
+        """There are none."""
+
+    def put(self, values: Sequence[Any]) -> int:
+        """Let them go."""
+        return 0
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -108,6 +131,26 @@ class Results:
         lay = self._sender.channel.laying()
         place = self._place
         return lay if place is None else lambda value: lay((place, value))
+
+    def claim(self, most: int) -> int:
+        """In the output edge."""
+        return self._sender.channel.claim(most)
+
+    def unclaim(self, count: int) -> None:
+        """In the output edge."""
+        self._sender.channel.unclaim(count)
+
+    def put(self, values: Sequence[Any]) -> int:
+        """Send each with the place; ``None`` is no result, and its slot is free again."""
+        channel, place = self._sender.channel, self._place
+        results = [value for value in values if value is not None]
+        absent = len(values) - len(results)
+        if absent:
+            channel.unclaim(absent)
+        channel.put_into_claimed(results if place is None else [(place, value) for value in results])
+        if channel.abandoned:
+            raise ChannelClosed(channel.name)
+        return absent
 
     def close(self) -> None:
         """Close the sender."""
@@ -167,6 +210,27 @@ class Edges:
             return None
         lays = [each.laying() for each in self._all]
         return lays[0] if len(lays) == 1 else _to_each(lays)
+
+    def claim(self, most: int) -> int:
+        """In every edge."""
+        count = min(most, self.room())
+        if count:
+            for channel in self.channels:
+                channel.claim(count)
+        return count
+
+    def unclaim(self, count: int) -> None:
+        """In every edge."""
+        for channel in self.channels:
+            channel.unclaim(count)
+
+    def put(self, values: Sequence[Any]) -> int:
+        """Send each to every branch that wants it."""
+        for sender in self._all:
+            sender.put_into_claimed(values)
+        if all(each.abandoned for each in self.channels):
+            raise ChannelClosed(_names(self._all))
+        return 0
 
     def close(self) -> None:
         """Close every sender."""

@@ -153,7 +153,9 @@ class Run(AsyncIterator[T], Generic[T]):
         else:
             self._holds = True
             self._tally.received += 1
-            self._stretch.begin()
+            if not execution.output.is_awaited:
+                # Else whoever waits for a slot has to be told when this item's is free.
+                self._stretch.begin()
             return cast("tuple[int, T]", result if len(self.graph.outputs) > 1 else (0, result))
         finally:
             self._waiting = False

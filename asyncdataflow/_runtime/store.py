@@ -92,6 +92,13 @@ class Store(Generic[T]):
             self._bytes -= self._sizes.popleft()
         return self.items.popleft()
 
+    def pop_more(self, count: int) -> list[T]:
+        """Take the first items."""
+        if self._sizes is not None:
+            return [self.pop() for _ in range(count)]
+        take = self.items.popleft
+        return [take() for _ in range(count)]
+
     def claim(self, size: int) -> None:
         """Promise a slot."""
         self.claims += 1

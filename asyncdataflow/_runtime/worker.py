@@ -18,6 +18,7 @@ from ..operators.protocol import StreamOperator
 from .baton import Stretch
 from .by_key import KeyedLoop
 from .call import Call, Rejoined
+from .chunked import Chunked
 from .clock import Turn
 from .counted import Counted
 from .job import LaneIterator
@@ -54,6 +55,7 @@ class Work(Making):
         self.retired = False
         self.alive = 0
         self._stop_making: Callable[[], None] | None = None
+        self._chunked = self._in_chunks() if self._may_chunk else None
 
     @functools.cached_property
     def _order(self) -> Order:
@@ -67,8 +69,9 @@ class Work(Making):
 
     @property
     def parked(self) -> int:
-        """Items taken and not yet begun, behind others of their key."""
-        return 0 if self.stage.key is None else self._keyed.parked
+        """Items taken and not yet begun: behind others of their key, or on their way to a thread."""
+        behind = 0 if self.stage.key is None else self._keyed.parked
+        return behind + (0 if self._chunked is None else self._chunked.waiting)
 
     @property
     def may_be_cut(self) -> bool:
@@ -88,6 +91,8 @@ class Work(Making):
             return [self._source]
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
+        if self._chunked is not None:
+            return [self._chunked.work] * self._chunked.workers
         lay = self.outlet.laying()
         if lay is not None and self._is_plain():
             sort: Callable[..., PlainLoop] = PlainLoop
@@ -116,6 +121,27 @@ class Work(Making):
                 await sort(self, call, lay).run()
             finally:
                 self.leaving.begin()
+
+    @property
+    def _may_chunk(self) -> bool:
+        """Nothing of the stage asks for its items one by one."""
+        stage = self.stage
+        one_by_one = stage.rate is not None or stage.operator is not None
+        by_key = stage.key is not None and stage.concurrency > 1
+        return self.calls.in_chunks and not one_by_one and not by_key
+
+    def _in_chunks(self, make: Callable[..., Chunked] = Chunked) -> Chunked:
+        (inlet,) = self.inlets
+        return make(
+            self.stage,
+            self.calls,
+            inlet,
+            self.outlet,
+            counters=self.counters,
+            supervisor=self.supervisor,
+            leaving=self.leaving,
+            emit=self.emit,
+        )
 
     async def _take(self, work: Callable[[Call, Any], Coroutine[Any, Any, None]]) -> None:
         """The life of a worker: take an item, work on it, again; then clean up.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .._runtime.baton import Baton
 from .._runtime.channel import Channel
+from ..errors import ChannelClosed
 from ..policy import Buffer, Overflow
 from .trace import Trace
 
@@ -75,6 +77,12 @@ class ObservedChannel(Channel[Any]):
         super().put_claimed(item, size)
         self._accepted += 1
 
+    def put_into_claimed(self, items: Sequence[Any]) -> None:
+        """As in ``Channel``, but one by one, so that each is seen."""
+        for item in items:
+            with suppress(ChannelClosed):
+                self.put_claimed(item, 0)
+
     def deposit(self, item: Any) -> asyncio.Future[bool]:
         """As in ``Channel``."""
         waiter = super().deposit(item)
@@ -115,6 +123,10 @@ class ObservedChannel(Channel[Any]):
             self._lies(item)
 
         return lay_one
+
+    def take_more(self, most: int) -> list[Any]:
+        """As in ``Channel``, but one by one, so that each is seen."""
+        return [self.take() for _ in range(min(most, self.ready))]
 
     def receiver_closed(self) -> None:
         """As in ``Channel``."""

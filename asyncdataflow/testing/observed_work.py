@@ -11,16 +11,18 @@ from typing import Any, Protocol
 
 from .._runtime.baton import Stretch
 from .._runtime.call import Call
+from .._runtime.chunked import Chunked
 from .._runtime.job import LaneIterator
 from .._runtime.keyed import Keyed
 from .._runtime.pull import NOTHING, PullAhead
-from .._runtime.result import is_awaitable
+from .._runtime.result import is_awaited
 from .._runtime.worker import Loop, Work
 from ..errors import ChannelClosed
 from ..operators.accumulate import Batch
 from ..operators.combine import Concat
 from ..operators.protocol import StreamOperator
 from .injection import Injector, UnreliableItems
+from .observed_chunks import ObservedChunked
 from .trace import Trace
 
 __all__ = ("Keeper", "ObservedWork")
@@ -53,10 +55,11 @@ class ObservedWork(Work):
     def __init__(
         self, trace: Trace, keeper: Keeper, injector: Injector, pulled: Callable[[], None], *parts: Any
     ) -> None:
-        super().__init__(*parts)
+        # First: what works on chunks is made along with the rest.
         self._trace = trace
         self._keeper = keeper
         self._broken = keeper.report
+        super().__init__(*parts)
         self._injector = injector
         self._pulled = pulled
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
@@ -74,6 +77,27 @@ class ObservedWork(Work):
     def loops(self) -> list[Loop]:
         """As in ``Work``."""
         return [functools.partial(self._observed, loop) for loop in super().loops()]
+
+    def _in_chunks(self, make: Callable[..., Chunked] = Chunked) -> Chunked:
+        return super()._in_chunks(functools.partial(ObservedChunked, self._trace, self.stage.title, self))
+
+    def made(self, number: int, value: Any, most: int) -> None:
+        """The item of a number has an outcome, which waits to leave beside at most so many."""
+        self._outcomes[number] = value
+        self._check_waiting(most)
+
+    def leaves(self, value: Any) -> None:
+        """A value leaves."""
+        self._leaves(value)
+
+    def busy(self, workers: int) -> None:
+        """So many items are being worked on."""
+        if workers > self.stage.concurrency:
+            self._broken("B14", f"{workers} items at once in {self.stage.title}")
+
+    def broken(self, rule: str, seen: str) -> None:
+        """A rule is broken."""
+        self._broken(rule, seen)
 
     async def _observed(self, loop: Loop) -> None:
         task = asyncio.current_task()
@@ -129,7 +153,8 @@ class ObservedWork(Work):
         made = await super()._made(call, item)
         if self.stage.role != "source":
             self._outcomes[self._numbers[asyncio.current_task()]] = made
-            self._check_waiting()
+            # Each worker has one result in hand, and for each one may be parked behind an earlier one.
+            self._check_waiting(2 * self.stage.concurrency)
         return made
 
     async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:
@@ -160,7 +185,7 @@ class ObservedWork(Work):
             ends = True
             try:
                 made = function(item)
-                if awaits or is_awaitable(made):
+                if awaits or is_awaited(type(made)):
                     ends = False
                     return settled(made, item)
             except BaseException as error:
@@ -181,7 +206,7 @@ class ObservedWork(Work):
         self._trace.note(f"{self.stage.title} makes {{}} of {{}}", made, item)
         if made is not None or self.outlet.keeps_none or stretch.baton.holder is not stretch:
             self._outcomes[self._numbers[asyncio.current_task()]] = made
-            self._check_waiting()
+            self._check_waiting(2 * self.stage.concurrency)
         elif self._sorted:
             self._next_to_leave += 1
         return made
@@ -272,16 +297,14 @@ class ObservedWork(Work):
 
     def _enter(self) -> None:
         self._calling += 1
-        if self._calling > self.stage.concurrency:
-            self._broken("B14", f"{self._calling} items at once in {self.stage.title}")
+        self.busy(self._calling)
 
-    def _check_waiting(self) -> None:
-        """Each worker has one result in hand, and for each one may be parked behind an earlier one."""
-        if len(self._outcomes) > 2 * self.stage.concurrency:
+    def _check_waiting(self, most: int) -> None:
+        if len(self._outcomes) > most:
             self._broken(
                 "B13",
                 f"{len(self._outcomes)} results of {self.stage.title} wait to leave, "
-                f"of {self.stage.concurrency} workers",
+                f"of {self.stage.concurrency} workers, where at most {most} may",
             )
 
     def _leaves(self, made: Any) -> None:

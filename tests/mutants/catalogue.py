@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from . import edges, lives, stages, stretches, threads
+from . import chunks, edges, lives, stages, stretches, threads
 
 __all__ = ("MUTANTS",)
 
-MUTANTS = (*edges.MUTANTS, *stages.MUTANTS, *stretches.MUTANTS, *threads.MUTANTS, *lives.MUTANTS)
+MUTANTS = (
+    *edges.MUTANTS,
+    *stages.MUTANTS,
+    *stretches.MUTANTS,
+    *threads.MUTANTS,
+    *chunks.MUTANTS,
+    *lives.MUTANTS,
+)

@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant(
         "lost wake-up of a sender",
         "a sender that is cancelled when a slot was just its own gives the slot to nobody",
-        "_runtime/channel.py",
+        "_runtime/sending.py",
         """\
                 self._putters.remove((waiter, size, LATER))
         self.wake_senders()
@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "slot never given back",
         "the promise of a slot is kept for good where its sender chose another edge or was cancelled",
-        "_runtime/channel.py",
+        "_runtime/sending.py",
         "            self._store.unclaim(size)\n        else:\n",
         "            pass\n        else:\n",
     ),

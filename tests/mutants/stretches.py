@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "somebody looks into a stretch",
         "what lies in an edge is counted without making up the books first",
-        "_runtime/channel.py",
+        "_runtime/sending.py",
         """\
         self.baton.drop()
         return 0 if self._putters or self._abandoned else self._store.room
@@ -78,5 +78,12 @@ MUTANTS = (
         """\
         return 0 if self._putters or self._abandoned else self._store.room
 """,
+    ),
+    Mutant(
+        "consumer that tells nobody",
+        "a consumer begins a stretch although somebody waits for the slot of the next item",
+        "_runtime/run.py",
+        "            if not execution.output.is_awaited:\n",
+        "            if execution:\n",
     ),
 )

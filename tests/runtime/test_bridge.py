@@ -90,15 +90,16 @@ class TestOutbox:
 
     async def test_what_comes_before_the_loop_looks_costs_one_wake_up(self, outbox):
         """The loop is held by this test meanwhile, so that the count is exact."""
-        notified = []
-        notify = outbox._queue._setup_async_notifier
-        outbox._queue._setup_async_notifier = lambda *args: (notified.append(args), notify(*args))
+        loop, woken = asyncio.get_running_loop(), []
+        wake = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *args, **options: (woken.append(args), wake(*args, **options))
         thread = in_thread(lambda: [outbox.put(number) for number in range(100)])
         thread.join(DEADLINE)
+        loop.call_soon_threadsafe = wake
         while len(outbox.seen) < 100:
             await asyncio.sleep(0)
         assert outbox.seen == list(range(100))
-        assert len(notified) == 1
+        assert len(woken) == 1
 
     async def test_closed_it_delivers_what_lies_there_first(self, outbox):
         thread = in_thread(lambda: [outbox.put(number) for number in range(10)])
@@ -152,10 +153,10 @@ class TestOutbox:
         loop = asyncio.new_event_loop()
         outbox, pumping = loop.run_until_complete(begin())
         closed = loop.is_closed
-        loop.is_closed = lambda: False  # janus has looked just before
+        loop.is_closed = lambda: False  # As somebody has seen just before.
         outbox_closing = loop.call_soon_threadsafe
 
-        def closed_meanwhile(*args):
+        def closed_meanwhile(*args, context=None):
             raise RuntimeError("Event loop is closed")
 
         loop.call_soon_threadsafe = closed_meanwhile

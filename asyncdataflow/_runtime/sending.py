@@ -1,0 +1,163 @@
+"""Sending: what senders may do with an edge.
+
+Everything here and in ``Channel`` that looks at the edge or changes it drops the baton first, so
+that it sees what a stretch under way has done; ``Edge`` has what a stretch itself works on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from ..errors import ChannelClosed
+from ..policy import Buffer, Overflow
+from .baton import Baton
+from .edge import LATER, Edge
+
+__all__ = ("Sending",)
+
+T = TypeVar("T")
+
+
+class Sending(Edge[T]):
+    """An edge, as its senders see it.
+
+    Args:
+        buffer: Its bounds.
+        overflow: What happens to an item that finds no room.
+        name: Whose edge it is.
+        tagged: Items are ``(tag, item)``.
+        baton: The run's.
+    """
+
+    def __init__(self, buffer: Buffer, overflow: Overflow, name: str, *, tagged: bool, baton: Baton) -> None:
+        super().__init__(buffer, overflow, name, tagged=tagged)
+        self.baton = baton
+
+    @property
+    def room(self) -> int:
+        """Slots that nobody else can take before the only sender does; 0 where there are more."""
+        self.baton.drop()
+        return self._store.room if self._senders == 1 else 0
+
+    @property
+    def free(self) -> int:
+        """Slots that are free in this step; 0 where somebody waits for them, or nobody wants more."""
+        self.baton.drop()
+        return 0 if self._putters or self._abandoned else self._store.room
+
+    @property
+    def load(self) -> int:
+        """How busy it is, for choosing the freest: a waiting receiver counts below nothing."""
+        self.baton.drop()
+        return len(self._store.items) + self._store.held - len(self._getters)
+
+    def measure(self, item: T) -> int:
+        """An item's bytes, where the channel counts them."""
+        return self._store.measure(item)
+
+    def has_room(self, item: T) -> bool:
+        """It can be put without waiting and without dropping anything."""
+        self.baton.drop()
+        return not self._abandoned and not self._putters and self._store.fits(self._store.measure(item))
+
+    def put(self, item: T) -> bool:
+        """Append if there is a slot or the policy makes one; false where the sender has to wait."""
+        self.baton.drop()
+        if self._abandoned:
+            raise ChannelClosed(self.name)
+        size = self._store.measure(item)
+        if self._putters or not self._store.fits(size):
+            verdict = self._store.overflows(size)
+            if verdict is None:
+                return False
+            if not verdict:
+                return True
+        self._append(item, size)
+        return True
+
+    async def wait_to_put(self, item: T) -> None:
+        """Wait for a slot, then append.
+
+        A slot may be free by now, or nobody may want the item any more, where ``put`` said
+        no some steps ago.
+        """
+        if self._abandoned:
+            raise ChannelClosed(self.name)
+        size = self._store.measure(item)
+        waiter: asyncio.Future[Any] = self._loop.create_future()
+        self.enlist(waiter, size)
+        self.wake_senders()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.withdraw(waiter, size)
+            raise
+        self.put_claimed(item, size)
+
+    def enlist(self, waiter: asyncio.Future[Any], size: int) -> None:
+        """Queue a sender; its future gets this channel as its result when a slot is its own."""
+        self.baton.drop()
+        self._putters.append((waiter, size, LATER))
+
+    def withdraw(self, waiter: asyncio.Future[Any], size: int) -> None:
+        """Take a cancelled sender out, and give a slot that was already its own to the next."""
+        self.baton.drop()
+        if waiter.done() and not waiter.cancelled() and waiter.result() is self:
+            self._store.unclaim(size)
+        else:
+            with suppress(ValueError):
+                self._putters.remove((waiter, size, LATER))
+        self.wake_senders()
+
+    def deposit(self, item: T) -> asyncio.Future[bool]:
+        """Queue an item itself, which is appended the moment that a slot is free.
+
+        For a broadcast: it cannot wait here while another branch could go on. The future
+        tells that it was appended, or, with false, that nobody wants it.
+        """
+        self.baton.drop()
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._putters.append((waiter, self._store.measure(item), item))
+        return waiter
+
+    def take_back(self, waiter: asyncio.Future[bool]) -> None:
+        """Take a deposited item back, unless it was appended already."""
+        self.baton.drop()
+        waiter.cancel()
+        self._putters = deque(each for each in self._putters if each[0] is not waiter)
+        self.wake_senders()
+
+    def put_claimed(self, item: T, size: int) -> None:
+        """Append into the slot that a waited-for wake-up has promised."""
+        self.baton.drop()
+        self._store.unclaim(size)
+        if self._abandoned:
+            raise ChannelClosed(self.name)
+        self._append(item, size)
+
+    def claim(self, most: int) -> int:
+        """Promise up to so many slots to its only sender; none where ``room`` says none."""
+        count = min(most, self.room)
+        self._store.claims += count
+        return count
+
+    def unclaim(self, count: int) -> None:
+        """So many of the slots claimed are needed no more."""
+        self.baton.drop()
+        self._store.claims -= count
+        self.wake_senders()
+
+    def put_into_claimed(self, items: Sequence[T]) -> None:
+        """Append items into as many slots claimed; what nobody wants any more is let go."""
+        self.baton.drop()
+        store = self._store
+        store.claims -= len(items)
+        if self._abandoned:
+            return
+        store.items.extend(items)
+        if self._getters:
+            self._wake_getters()

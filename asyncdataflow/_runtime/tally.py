@@ -1,0 +1,77 @@
+"""Tally: which items of chunks are begun, as far as the loop knows.
+
+It is told when a thread has done with a chunk, not when one takes it: but chunks are taken in
+the order in which they are posted, and as many as there are threads at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .chunk import Chunk
+from .supervise import Counters
+
+__all__ = ("Tally",)
+
+
+class Tally:
+    """The chunks of a stage.
+
+    Args:
+        threads: How many it has.
+        counters: Where items are counted that are begun.
+
+    Attributes:
+        taken: Items taken in all.
+        at_work: Chunks posted that will end soon, or else be late.
+    """
+
+    def __init__(self, threads: int, counters: Counters) -> None:
+        self.taken = 0
+        self.at_work = 0
+        self._threads = threads
+        self._counters = counters
+        self._running = 0
+        self._posted: deque[Chunk] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Items taken and not begun."""
+        return self.taken - self._counters.received
+
+    def posted(self, chunk: Chunk, *, watched: bool) -> None:
+        """It is on its way to the threads; watched, it is told of when it is late."""
+        chunk.late = not watched
+        self.at_work += watched
+        self._posted.append(chunk)
+        self._begin()
+
+    def fetched(self, chunk: Chunk) -> None:
+        """Those that were fetched were begun, and one behind them."""
+        if chunk.counted:
+            begun = min(chunk.done + 1, chunk.length)
+            self._counters.received += begun - chunk.counted
+            chunk.counted = begun
+
+    def late(self, chunk: Chunk) -> None:
+        """It lasts longer than it was to."""
+        if not chunk.late:
+            chunk.late = True
+            self.at_work -= 1
+
+    def ended(self, chunk: Chunk) -> None:
+        """A thread has done with it."""
+        self.late(chunk)
+        if chunk.counted:
+            self._running -= 1
+        else:
+            self._posted.remove(chunk)
+        self._counters.received += chunk.done - chunk.counted
+        self._begin()
+
+    def _begin(self) -> None:
+        """Each free thread begins one."""
+        while self._posted and self._running < self._threads:
+            self._posted.popleft().counted = 1
+            self._running += 1
+            self._counters.received += 1

@@ -1,0 +1,111 @@
+"""Places and claims: whatever is taken beyond the places has a slot of its own behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from asyncdataflow._runtime.channel import Channel
+from asyncdataflow._runtime.hands import Hands
+from asyncdataflow._runtime.routing import Edges
+from asyncdataflow.policy import Buffer
+
+
+class Way:
+    """An edge behind a stage, and the stage's hands."""
+
+    def __init__(self, places, slots):
+        self.channel = Channel(Buffer(slots))
+        self.inlet = self.channel.receiver()
+        self.outlet = Edges([[self.channel.sender()]])
+        self.hands = Hands(places, self.outlet)
+
+    async def take(self, wanted):
+        await self.hands.reserve()
+        return self.hands.take(wanted)
+
+    @property
+    def room(self):
+        return self.channel.room
+
+
+async def waits(awaitable):
+    task = asyncio.ensure_future(awaitable)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not task.done()
+    return task
+
+
+async def test_all_have_a_slot_where_there_are_enough():
+    way = Way(places=1, slots=5)
+    assert await way.take(3) == 3
+    assert (way.hands.claims, way.room) == (3, 2)
+    # And the place is free for the next.
+    assert await way.take(9) == 2
+    assert (way.hands.claims, way.room) == (5, 0)
+
+
+async def test_beyond_the_slots_each_has_a_place_and_then_nobody_takes():
+    way = Way(places=2, slots=1)
+    assert await way.take(4) == 1
+    assert await way.take(4) == 1
+    assert await way.take(4) == 1
+    third = await waits(way.take(4))
+    way.hands.free()
+    assert await third == 1
+
+
+async def test_one_takes_at_a_time():
+    way = Way(places=3, slots=3)
+    await way.hands.reserve()
+    second = await waits(way.hands.reserve())
+    way.hands.unreserve()
+    await second
+
+
+async def test_whatever_leaves_first_uses_a_claim():
+    way = Way(places=1, slots=2)
+    assert [await way.take(3), await way.take(3)] == [2, 1]
+    assert way.hands.use(1) == 1
+    way.outlet.put(["first"])
+    assert way.hands.use(5) == 1
+    way.outlet.put(["second"])
+    assert way.hands.use(5) == 0
+    assert [way.inlet.receive_nowait() for _ in range(2)] == ["first", "second"]
+
+
+async def test_what_is_let_go_gives_back_claims_first_and_then_places():
+    way = Way(places=1, slots=2)
+    assert [await way.take(3), await way.take(3)] == [2, 1]
+    waiting = await waits(way.hands.reserve())
+    way.hands.let_go(2)
+    assert (way.hands.claims, way.room) == (0, 2)
+    assert not waiting.done()
+    way.hands.let_go(1)
+    await waiting
+
+
+@pytest.mark.parametrize("woken", [False, True])
+async def test_a_cancelled_wait_loses_no_place(woken):
+    way = Way(places=1, slots=1)
+    assert [await way.take(2), await way.take(2)] == [1, 1]
+    first, second = await waits(way.hands.reserve()), await waits(way.hands.reserve())
+    if woken:
+        way.hands.free()
+    first.cancel()
+    await asyncio.wait([first])
+    assert first.cancelled()
+    if not woken:
+        way.hands.free()
+    await second
+
+
+async def test_there_is_nothing_to_claim_where_others_send_too():
+    way = Way(places=1, slots=5)
+    other = way.channel.sender()
+    assert await way.take(3) == 1
+    other.close()
+    way.hands.free()
+    assert await way.take(3) == 3
