@@ -11,10 +11,11 @@ from .w2 import W2, W2S
 from .w3 import W3
 from .w4_in import W4_IN
 from .w4_out import W4_OUT
+from .w5 import W5
 from .w8 import W8
 from .workload import OURS, Contestant, Workload
 
-WORKLOADS: Final = (W1, W1F, W1S, W2, *W2S, *W3, *W4_OUT, *W4_IN, W8)
+WORKLOADS: Final = (W1, W1F, W1S, W2, *W2S, *W3, *W4_OUT, *W4_IN, *W5, W8)
 
 
 def named(name: str) -> Workload:
