@@ -8,10 +8,11 @@ cannot be unpickled is one of them alone.
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from ..errors import ArgumentsError
@@ -61,6 +62,12 @@ ERROR: Final = b"!"
 MOST_BYTES: Final = 1 << 20
 """Of what is put together in a message; one that is larger goes alone."""
 
+pickled: Final[Callable[[Any], bytes]] = functools.partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
+"""One value of several that go together."""
+
+unpickled: Final = pickle.loads
+"""What that was made from, or a copy: between a parent and its own child, by an inherited socket."""
+
 _COUNT: Final = struct.Struct("<I")
 
 
@@ -98,16 +105,6 @@ def parts(message: Message) -> Iterator[memoryview]:
 def kind_of(message: Message) -> Message:
     """The kind of a message."""
     return message[:1]
-
-
-def pickled(value: Any) -> bytes:
-    """One of several that go together."""
-    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-
-
-def unpickled(data: Message | memoryview) -> Any:
-    """What it was made from, or a copy of that."""
-    return pickle.loads(data)  # noqa: S301 - between a parent and its own child, by an inherited pipe
 
 
 def said(error: BaseException) -> str:
