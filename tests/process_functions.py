@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import resource
 import signal
 import sys
 import time
@@ -224,3 +225,61 @@ def modules_loaded():
 def slowly_with_pid(item):
     time.sleep(0.002)
     return item, os.getpid()
+
+
+def note(path, what=None):
+    """Write down that it was called, and return that."""
+    with Path(path).open("a") as file:
+        file.write(f"{what}\n")
+    return what
+
+
+def note_and_raise(path, what):
+    note(path, what)
+    raise ValueError(what)
+
+
+def note_and_die_once(path, what, mark):
+    """Ends the process by SIGKILL, the first time."""
+    note(path, what)
+    return die_once(mark) and what
+
+
+def note_and_die_always(path, what):
+    note(path, what)
+    die(signal.SIGKILL)
+
+
+def note_size(path, data):
+    return note(path, len(data))
+
+
+def die_of(data):
+    die(signal.SIGKILL)
+
+
+def wait_for(path):
+    while not Path(path).exists():
+        time.sleep(0.001)
+    return path
+
+
+class Shared(list):
+    """Tells apart one object from two that are equal."""
+
+
+def grow(shared):
+    shared.append(None)
+    return len(shared)
+
+
+_THE_SAME = Shared()
+
+
+def the_same():
+    return _THE_SAME
+
+
+def peak_memory():
+    """Bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

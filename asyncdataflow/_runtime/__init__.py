@@ -1,13 +1,14 @@
 """The engine: a graph becomes channels and workers.
 
 Bottom up, imports going down only: ``clock``; ``store`` and ``channel``; ``bridge``
-(janus between loop and threads); ``child``, ``spawned`` and ``process`` (worker
-processes); ``workshop`` (where threads and processes come from); ``job`` and ``lane`` (a
-stage's own threads); ``call`` (any callable as one kind of call); ``routing`` (where
-results go); ``supervise`` (retries and error policies); ``order``, ``keyed`` and
-``leaving`` (what leaves when); ``counted`` and ``worker`` (the loops); ``parts`` (what
-makes these); ``resources``; ``build`` (graph to all of them); ``execution`` (start,
-failure, drain, stop); ``run`` (the handle a consumer holds).
+(janus between loop and threads); ``messages``, ``wire``, ``child``, ``entry``,
+``series``, ``spawned`` and ``process`` (worker processes); ``workshop`` (where threads
+and processes come from); ``job`` and ``lane`` (a stage's own threads); ``call`` (any
+callable as one kind of call); ``routing`` (where results go); ``supervise`` (retries and
+error policies); ``order``, ``keyed`` and ``leaving`` (what leaves when); ``counted`` and
+``worker`` (the loops); ``parts`` (what makes these); ``resources``; ``build`` (graph to
+all of them); ``execution`` (start, failure, drain, stop); ``run`` (the handle a consumer
+holds).
 """
 
 __all__: tuple[str, ...] = ()

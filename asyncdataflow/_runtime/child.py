@@ -1,75 +1,37 @@
-"""What runs in a worker process: take a request from the pipe, answer, again.
-
-It ignores SIGINT, since Ctrl-C reaches the whole foreground group and the parent decides
-what it means. It ends when the pipe does, and a watcher ends it when the parent was
-killed while a call runs.
-"""
+"""What a worker process does, apart from being one: take a request from the pipe, answer, again."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import io
-import os
-import pickle
-import signal
 import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Protocol, cast
 
 from ..errors import ArgumentsError, ResultError
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-__all__ = (
-    "CALL",
-    "CLOSE",
-    "EACH",
-    "END",
-    "ERROR",
-    "ITEM",
-    "NEXT",
-    "RESULT",
-    "Pipe",
-    "enter",
-    "kind_of",
-    "live",
-    "main",
-    "packed",
-    "said",
-    "unpacked",
+from .messages import (
+    CLOSE,
+    EACH,
+    END,
+    ERROR,
+    ITEM,
+    MORE,
+    MOST_BYTES,
+    RESULTS,
+    SKIPPED,
+    Message,
+    joined,
+    kind_of,
+    packed,
+    parts,
+    pickled,
+    said,
+    text_of,
+    unpickled,
 )
 
-# Requests: a call; an iteration up to its first item; its next item; its end, or that of the process.
-CALL: Final = b"c"
-EACH: Final = b"e"
-NEXT: Final = b"n"
-CLOSE: Final = b"q"
-# Answers: each request has exactly one.
-RESULT: Final = b"r"
-ITEM: Final = b"i"
-END: Final = b"."
-ERROR: Final = b"!"
-
-
-def packed(kind: bytes, value: Any = None) -> bytes:
-    """A message: its kind can be told without unpickling what it carries."""
-    buffer = io.BytesIO()
-    buffer.write(kind)
-    pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
-    return buffer.getvalue()
-
-
-def kind_of(message: bytes) -> bytes:
-    """The kind of a message."""
-    return message[:1]
-
-
-def unpacked(message: bytes) -> Any:
-    """What a message carries."""
-    return pickle.loads(memoryview(message)[1:])  # noqa: S301 - between a parent and its own child, by an inherited pipe
+__all__ = ("Pipe", "enter", "live")
 
 
 def enter(stack: contextlib.ExitStack, made: Any) -> Any:
@@ -79,30 +41,12 @@ def enter(stack: contextlib.ExitStack, made: Any) -> Any:
     return made
 
 
-def said(error: BaseException) -> str:
-    """An exception's type and text on one line."""
-    return f"{type(error).__name__}: {_text(error)}"
-
-
-def main(pipe: Connection, payload: bytes) -> None:
-    """The life of a worker process.
+def live(pipe: Pipe, payload: bytes, prepared: Callable[[Any], Any] | None = None) -> None:
+    """Live until the pipe ends, or the parent says so.
 
     Args:
         pipe: Requests and answers.
         payload: Pickled ``(function, keyword arguments, per_worker)``.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    _end_with_parent()
-    live(pipe, payload)
-
-
-def live(pipe: Pipe, payload: bytes, prepared: Callable[[Any], Any] | None = None) -> None:
-    """What the process does, apart from being one.
-
-    Args:
-        pipe: Requests and answers.
-        payload: As in :func:`main`.
         prepared: Makes of the function what shall be called in its place.
     """
     with contextlib.suppress(_ParentGone):
@@ -110,13 +54,19 @@ def live(pipe: Pipe, payload: bytes, prepared: Callable[[Any], Any] | None = Non
 
 
 class Pipe(Protocol):
-    """What is used of a ``multiprocessing`` connection."""
+    """What the process has of its parent."""
 
     def send_bytes(self, message: bytes, /) -> None:
         """Send; raises ``OSError`` where nobody is there."""
 
-    def recv_bytes(self) -> bytes:
+    def recv_bytes(self) -> Message:
         """Wait for a message; raises ``EOFError`` or ``OSError`` where none will come."""
+
+    def begin(self) -> None:
+        """Note that one more call begins, where the parent finds it whatever happens here."""
+
+    def repeat(self, act: Callable[[], None]) -> Callable[[bool], None]:
+        """Let something be called now and then, in a thread of its own, while it is switched on."""
 
 
 class _ParentGone(Exception):  # noqa: N818 - an ending, not an error
@@ -129,6 +79,8 @@ class _Worker:
     def __init__(self, pipe: Pipe, prepared: Callable[[Any], Any] | None) -> None:
         self._pipe = pipe
         self._prepared = prepared
+        self._answers = _Answers(pipe)
+        self._failed = False
 
     def live(self, payload: bytes) -> None:
         """Make what the process has of its own, answer requests, clean up."""
@@ -137,15 +89,15 @@ class _Worker:
                 function = _made(stack, payload)
                 if self._prepared is not None:
                     function = self._prepared(function)
-                self._send(packed(END))
+                self._answers.send(packed(END))
                 while self._served(function):
                     pass
         except _ParentGone:
             raise
         except BaseException as error:  # noqa: BLE001 - told to the parent whatever it is
-            self._send(_failure(error))
+            self._answers.send(_failure(error))
         else:
-            self._send(packed(END))
+            self._answers.send(packed(END))
 
     def _served(self, function: Callable[..., Any]) -> bool:
         """Answer one request; false where it is to end. Nothing of an item outlives it."""
@@ -155,26 +107,37 @@ class _Worker:
             return False
         if kind == EACH:
             self._each(function, message)
+        elif kind == MORE and self._failed:
+            self._answers.send(packed(SKIPPED))
         else:
-            self._call(function, message)
+            self._calls(function, message)
         return True
 
-    def _call(self, function: Callable[..., Any], message: bytes) -> None:
+    def _calls(self, function: Callable[..., Any], message: Message) -> None:
+        """Make calls up to the first that fails; one that has not begun leaves no trace."""
+        self._failed = False
         try:
-            args, kwargs = _arguments(message)
-            answer = _result(RESULT, function(*args, **kwargs))
+            for request in parts(message):
+                self._answers.look_in()
+                self._pipe.begin()
+                self._answers.add(_made_of(function, request))
+        except _ParentGone:
+            raise
         except BaseException as error:  # noqa: BLE001 - told to the parent whatever it is
-            answer = _failure(error)
-        self._send(answer)
+            self._failed = True
+            self._answers.send(_failure(error))
+        else:
+            self._answers.flush()
 
-    def _each(self, function: Callable[..., Any], message: bytes) -> None:
+    def _each(self, function: Callable[..., Any], message: Message) -> None:
         """Send one item for each request, so that the parent's pace is the backpressure."""
+        self._pipe.begin()
         try:
-            args, kwargs = _arguments(message)
+            args, kwargs = _arguments(memoryview(message)[1:])
             items = iter(function(*args, **kwargs))
             try:
                 for item in items:
-                    self._send(_result(ITEM, item))
+                    self._answers.send(ITEM + _result(item))
                     if kind_of(self._receive()) == CLOSE:
                         break
             finally:
@@ -185,13 +148,73 @@ class _Worker:
             raise
         except BaseException as error:  # noqa: BLE001 - told to the parent whatever it is
             answer = _failure(error)
-        self._send(answer)
+        self._answers.send(answer)
 
-    def _receive(self) -> bytes:
+    def _receive(self) -> Message:
         try:
             return self._pipe.recv_bytes()
         except (EOFError, OSError):
             raise _ParentGone from None
+
+
+class _Answers:
+    """Answers on their way: results are put together, but none waits long for the next one.
+
+    While a call takes its time, the results from before it go from another thread, which
+    looks in now and then; what it finds a second time has waited long enough.
+    """
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+        self._found: list[bytes] | None = None
+        self._switch: Callable[[bool], None] | None = None
+        self._watched = False
+
+    def add(self, result: bytes) -> None:
+        """Have a result sent, by :meth:`flush` at the latest."""
+        with self._lock:
+            self._waiting.append(result)
+            self._bytes += len(result)
+            if self._bytes >= MOST_BYTES:
+                self._send_waiting()
+
+    def look_in(self) -> None:
+        """A call begins: what waits is not to wait for its end."""
+        if self._waiting and not self._watched:
+            if self._switch is None:
+                self._switch = self._pipe.repeat(self._send_late)
+            self._switch(True)
+            self._watched = True
+
+    def flush(self) -> None:
+        """Send what waits; nothing more comes for now."""
+        with self._lock:
+            self._send_waiting()
+        if self._watched and self._switch is not None:
+            self._switch(False)
+            self._watched = False
+
+    def send(self, message: bytes) -> None:
+        """Send a message behind the results that wait."""
+        self.flush()
+        self._send(message)
+
+    def _send_late(self) -> None:
+        """Called in another thread."""
+        # Where the parent has gone, this thread's owner is told of it too.
+        with self._lock, contextlib.suppress(_ParentGone):
+            if self._waiting and self._waiting is self._found:
+                self._send_waiting()
+            self._found = self._waiting
+
+    def _send_waiting(self) -> None:
+        if self._waiting:
+            message = joined(RESULTS, self._waiting)
+            self._waiting, self._bytes = [], 0
+            self._send(message)
 
     def _send(self, message: bytes) -> None:
         try:
@@ -200,38 +223,29 @@ class _Worker:
             raise _ParentGone from None
 
 
-def _end_with_parent() -> None:
-    # Here, because the parent imports this module too and most flows have no processes.
-    from multiprocessing import connection, parent_process  # noqa: PLC0415
-
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent watcher", daemon=True).start()
-
-
 def _made(stack: contextlib.ExitStack, payload: bytes) -> Callable[..., Any]:
     """The function, with what it gets by name."""
-    function, kwargs, per_worker = pickle.loads(payload)  # noqa: S301 - from our own parent, by an inherited pipe
+    function, kwargs, per_worker = unpickled(payload)
     own = {name: enter(stack, make()) for name, make in cast("Mapping[str, Any]", per_worker).items()}
     return functools.partial(function, **kwargs, **own)
 
 
-def _arguments(message: bytes) -> Any:
+def _made_of(function: Callable[..., Any], request: memoryview) -> bytes:
+    """The pickled result of one call."""
+    args, kwargs = _arguments(request)
+    return _result(function(*args, **kwargs))
+
+
+def _arguments(request: memoryview) -> Any:
     try:
-        return unpacked(message)
+        return unpickled(request)
     except Exception as error:
         raise ArgumentsError(f"the item cannot be unpickled in the worker process ({said(error)})") from error
 
 
-def _result(kind: bytes, value: Any) -> bytes:
+def _result(value: Any) -> bytes:
     try:
-        return packed(kind, value)
+        return pickled(value)
     except Exception as error:
         if isinstance(value, Generator):
             value.close()
@@ -248,17 +262,12 @@ def _failure(error: BaseException) -> bytes:
     arguments often cannot, and would break a whole ``ProcessPoolExecutor``.
     """
     trace = error.__traceback__
-    text = "".join(traceback.format_exception(type(error), error, trace and (trace.tb_next or trace)))
-    pickled: bytes | None = None
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    whole: bytes | None = None
     with contextlib.suppress(Exception):
-        made = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
-        if type(pickle.loads(made)) is type(error):  # noqa: S301 - what was dumped the line before
-            pickled = made
-    return packed(ERROR, (pickled, type(error).__qualname__, _text(error), text))
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a __str__ may raise anything
-        return "(its text cannot be had)"
+        made = pickled(error)
+        if type(unpickled(made)) is type(error):
+            whole = made
+    return packed(ERROR, (whole, type(error).__qualname__, text_of(error), text))

@@ -5,26 +5,30 @@ copies locks that other threads hold) with a pipe of its own. A process that die
 replaced, and the item that it held is sent again; an item that kills two fails.
 ``concurrent.futures`` can do neither: one kill fails everything that is pending.
 
-Every request has exactly one answer, and an answer says what it is before its value is
-unpickled, so that no value, however it misbehaves, puts the two sides out of step.
+An answer says what it is before its value is unpickled, so that no value, however it
+misbehaves, puts the two sides out of step.
 """
 
 from __future__ import annotations
 
 import logging
-import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from ..errors import ArgumentsError, RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
+from ..errors import RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
 from ..naming import annotate
-from . import child
+from . import messages
+from .messages import Message
+from .series import Call, Series
 from .spawned import ProcessGone, Spawned, program_ends
 
 __all__ = ("ProcessTarget",)
+
+Outcome = tuple[bool, Any]
+"""Whether a call succeeded, and its result or exception."""
 
 _logger = logging.getLogger("asyncdataflow")
 
@@ -47,6 +51,7 @@ class ProcessTarget:
         self._spawn = spawn
         self._redeliver = redeliver
         self._many = many
+        self._one_by_one = not redeliver
         self._process: Spawned | None = None
         self._killed = False
         # Between the owner and `kill`, so that no process is killed that is being closed.
@@ -68,14 +73,32 @@ class ProcessTarget:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """One call there: its result, or an iterator over its items."""
-        kind = child.EACH if self._many else child.CALL
+        if self._many:
+            return self._iterate(_each_of(args, kwargs))
+        ((succeeded, value),) = self.run_chunk([(args, kwargs)])
+        if succeeded:
+            return value
         try:
-            request = child.packed(kind, (args, kwargs))
-        except Exception as error:
-            raise ArgumentsError(
-                f"the item cannot be sent to a worker process ({child.said(error)})"
-            ) from error
-        return self._iterate(request) if self._many else self._value(self._begun(request))
+            raise value
+        finally:
+            # Else the exception's traceback and this frame keep each other alive.
+            del value
+
+    def run_chunk(self, calls: Sequence[Call]) -> Iterator[Outcome]:
+        """Many calls there, one after the other: what comes of them, in order, as it becomes known.
+
+        It ends behind the first that fails. Those behind it have not begun, but for one case:
+        where a result cannot be unpickled here, which is known here only, they may have, and
+        what came of them is let go. So calls that are never to be made twice are sent one at a
+        time, and so are all others from then on.
+        """
+        series = Series(calls, one_by_one=self._one_by_one)
+        del calls
+        try:
+            while not series.over:
+                yield from self._outcomes(series)
+        finally:
+            self._come_to_rest(series)
 
     def prepare(self) -> None:
         """Have a process that lives, so that starting one is no part of the next call."""
@@ -93,60 +116,148 @@ class ProcessTarget:
         self._discard()
         self._killed = False
 
+    def _outcomes(self, series: Series) -> Iterable[Outcome]:
+        """What the next answer tells, or the loss of the process; perhaps nothing."""
+        try:
+            process = self._ready_for(series)
+            if process is None:
+                series.end()
+                return [(False, series.refused)]
+            answer = process.receive()
+        except ProcessGone:
+            return self._of_lost(series)
+        except BaseException as error:  # noqa: BLE001 - raised by what the process has of its own, as its text is
+            series.end()
+            return [(False, error.with_traceback(None))]
+        if messages.kind_of(answer) == messages.ERROR:
+            series.skip()
+            series.end()
+            self._come_to_rest(series)
+            return [(False, _rebuilt(*messages.unpacked(answer)))]
+        results = list(messages.parts(answer))
+        series.answer(len(results))
+        if not self._one_by_one:
+            # So that it has something to do while these are taken.
+            self._send(process, series)
+        return self._results(series, results)
+
+    def _results(self, series: Series, results: Iterable[memoryview]) -> Iterator[Outcome]:
+        for result in results:
+            outcome = self._outcome(result)
+            if not outcome[0]:
+                self._one_by_one = True
+                series.end()
+                self._come_to_rest(series)
+            yield outcome
+            if not outcome[0]:
+                return
+            del outcome
+
+    def _ready_for(self, series: Series) -> Spawned | None:
+        """A process that is at work on the calls; ``None`` where none is left that can be sent."""
+        process = self._process
+        if process is None or series.at_rest:
+            process = self._running()
+            series.start(process.begun())
+        self._send(process, series)
+        return None if series.at_rest else process
+
+    def _send(self, process: Spawned, series: Series) -> None:
+        for message in series.due():
+            process.send(message)
+
+    def _of_lost(self, series: Series) -> Iterable[Outcome]:
+        """What failed with a process; the rest is sent to another one."""
+        lost = self._lost(self._process)
+        begun = series.lose(lost.begun)
+        if self._killed or (begun and not self._redeliver):
+            why = "and the item is not sent again"
+        elif series.suspect(begun):
+            why = "the second with the same item"
+        else:
+            return ()
+        series.end()
+        return [(False, lost.told(self._name, why))]
+
+    def _come_to_rest(self, series: Series) -> None:
+        """Take the answers that are still to come: behind a failure, that what was sent has been skipped."""
+        try:
+            while self._process is not None and not series.at_rest:
+                answer = self._process.receive()
+                if messages.kind_of(answer) == messages.RESULTS:
+                    series.answer(len(list(messages.parts(answer))))
+                else:
+                    series.skip()
+        except ProcessGone:
+            self._discard()
+
     def _iterate(self, request: bytes) -> Iterator[Any]:
         """Items one by one; once there is one it is not sent again, since that one may be on its way."""
-        answer = self._begun(request)
+        answer = self._first_of(request)
         del request
         try:
-            while child.kind_of(answer) == child.ITEM:
+            while messages.kind_of(answer) == messages.ITEM:
                 yield self._value(answer)
                 answer = b""
-                answer = self._asked(child.NEXT)
+                answer = self._asked(messages.NEXT)
         finally:
             # Closed early, or an item cannot be unpickled here: there, the iterator waits.
-            if child.kind_of(answer) == child.ITEM:
-                self._value(self._asked(child.CLOSE))
+            if messages.kind_of(answer) == messages.ITEM:
+                self._value(self._asked(messages.CLOSE))
         self._value(answer)
 
-    def _begun(self, request: bytes) -> bytes:
+    def _first_of(self, request: bytes) -> Message:
         """Send an item and get the first answer, from a second process where the first is lost."""
         try:
             return self._exchanged(self._running(), request)
         except _Lost as lost:
-            if self._killed or not (self._redeliver or lost.unread):
+            if self._killed or not (self._redeliver or not lost.begun):
                 raise lost.told(self._name, "and the item is not sent again") from None
         try:
             return self._exchanged(self._running(), request)
         except _Lost as lost:
             raise lost.told(self._name, "the second with the same item") from None
 
-    def _asked(self, kind: bytes) -> bytes:
+    def _asked(self, kind: bytes) -> Message:
         """For the iterator that is open there."""
         try:
-            return self._exchanged(self._process, child.packed(kind))
+            return self._exchanged(self._process, messages.packed(kind))
         except _Lost as lost:
             raise lost.told(self._name, "in the middle of what it makes of an item") from None
 
-    def _exchanged(self, process: Spawned | None, request: bytes) -> bytes:
+    def _exchanged(self, process: Spawned | None, request: bytes) -> Message:
         """One request and its answer; nothing but the loss of the process raises ``_Lost``."""
-        unread = True
+        begun = 0 if process is None else process.begun()
         try:
             if process is None:
                 raise ProcessGone
             process.send(request)
-            unread = False
             return process.receive()
         except ProcessGone:
-            raise _Lost(self._discard(), unread=unread) from None
+            raise self._lost(process, begun) from None
 
-    def _value(self, answer: bytes) -> Any:
+    def _lost(self, process: Spawned | None, before: int = 0) -> _Lost:
+        """A process has ended; what is left of it does so too."""
+        code = self._discard()
+        return _Lost(code, 0 if process is None else process.begun() - before)
+
+    def _value(self, answer: Message) -> Any:
         """What an answer carries; raises what the child raised."""
-        if child.kind_of(answer) == child.ERROR:
-            raise _rebuilt(*child.unpacked(answer))
+        if messages.kind_of(answer) == messages.ERROR:
+            raise _rebuilt(*messages.unpacked(answer))
+        succeeded, value = self._outcome(memoryview(answer)[1:])
+        if succeeded:
+            return value
+        raise value
+
+    def _outcome(self, result: memoryview) -> Outcome:
+        """What a call returned, where that can be unpickled here."""
         try:
-            return child.unpacked(answer)
-        except Exception as error:
-            raise ResultError(f"the result cannot be unpickled here ({child.said(error)})") from error
+            return True, messages.unpickled(result)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this result's own
+            refused = ResultError(f"the result cannot be unpickled here ({messages.said(error)})")
+            refused.__cause__ = error
+            return False, refused
 
     def _running(self) -> Spawned:
         """A process that lives, as far as can be known."""
@@ -184,7 +295,7 @@ class ProcessTarget:
         try:
             answer = process.receive()
         except ProcessGone:
-            raise _Lost(self._discard(), unread=True) from None
+            raise self._lost(process) from None
         try:
             self._value(answer)
         except BaseException:
@@ -192,14 +303,14 @@ class ProcessTarget:
             raise
         return process
 
-    def _last_answer(self, process: Spawned) -> bytes:
+    def _last_answer(self, process: Spawned) -> Message:
         """What the process says to the request to end."""
         try:
-            answer = process.last_answer(child.packed(child.CLOSE), _PATIENCE)
+            answer = process.last_answer(messages.packed(messages.CLOSE), _PATIENCE)
         except ProcessGone:
             if not self._killed and not program_ends():
                 _logger.warning("%s: a worker process died before it could clean up", self._name)
-            return child.packed(child.END)
+            return messages.packed(messages.END)
         if answer is None:
             raise ShutdownTimeoutError(
                 f"a worker process of {self._name} did not clean up within {_PATIENCE} s and was killed"
@@ -214,13 +325,20 @@ class ProcessTarget:
 
 
 class _Lost(Exception):  # noqa: N818 - inside this module: a process has ended in the middle of an exchange
-    def __init__(self, code: int | None, *, unread: bool) -> None:
-        super().__init__(code)
+    def __init__(self, code: int | None, begun: int) -> None:
+        super().__init__(code, begun)
         self.code = code
-        self.unread = unread
+        self.begun = begun
 
     def told(self, name: str, more: str) -> WorkerLostError:
         return WorkerLostError(f"a worker process of {name} died ({_ending(self.code)}), {more}")
+
+
+def _each_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    try:
+        return messages.packed(messages.EACH, (args, kwargs))
+    except Exception as error:
+        raise messages.unsendable(error) from error
 
 
 def _ending(code: int | None) -> str:
@@ -239,7 +357,7 @@ def _rebuilt(pickled: bytes | None, kind: str, text: str, trace: str) -> BaseExc
     """The child's exception with its traceback as a note, or a ``RemoteError`` that describes it."""
     if pickled is not None:
         with suppress(Exception):
-            error: BaseException = pickle.loads(pickled)  # noqa: S301 - from our own child, by an inherited pipe
+            error: BaseException = messages.unpickled(pickled)
             annotate(error, f"in the worker process:\n{trace.rstrip()}")
             return error
     return RemoteError(f"{kind}: {text}\nin the worker process:\n{trace.rstrip()}")

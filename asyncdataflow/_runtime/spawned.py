@@ -1,4 +1,4 @@
-"""One worker process with its pipe, as the thread that owns it can use it.
+"""One worker process with its end of the socket, as the thread that owns it can use it.
 
 Spawned, never forked: a fork copies locks that other threads hold.
 """
@@ -7,30 +7,36 @@ from __future__ import annotations
 
 import select
 import signal
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Protocol
 
-from . import child
+from . import entry
+from .messages import Message
+from .wire import Begun, Incoming, Outgoing
 
 __all__ = ("ProcessGone", "Spawned", "SpawnedProcess", "program_ends")
 
 
 class ProcessGone(Exception):  # noqa: N818 - an ending; whether it is an error, the owner knows
-    """The pipe has ended: the process has died, or was killed."""
+    """There is nothing to be read and will not be: the process has died, or was killed."""
 
 
 class Spawned(Protocol):
     """What the owner needs of a process; everything but ``kill`` is called in one thread."""
 
     def send(self, message: bytes) -> None:
-        """Send a request; raises ``ProcessGone``."""
+        """Send a request; never waits: what does not go now goes while an answer is waited for."""
 
-    def receive(self) -> bytes:
-        """Wait for the next answer; raises ``ProcessGone``."""
+    def receive(self) -> Message:
+        """Wait for the next answer; raises ``ProcessGone``, behind all that was answered."""
 
-    def last_answer(self, request: bytes, patience: float) -> bytes | None:
+    def begun(self) -> int:
+        """How many calls it has begun in its life, also when that has ended: known without an answer."""
+
+    def last_answer(self, request: bytes, patience: float) -> Message | None:
         """Ask it to end, and wait for its answer and then for its end.
 
         ``None``: it gave no answer within ``patience`` seconds. Raises ``ProcessGone``.
@@ -59,51 +65,56 @@ class SpawnedProcess:
         import multiprocessing  # noqa: PLC0415
 
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=child.main, args=(theirs, payload), name=f"{name} worker", daemon=True
-        )
-        try:
-            with _sigint_blocked():
+        with ExitStack() as undo:
+            self._begun = Begun()
+            undo.callback(self._begun.close)
+            self._socket, theirs = socket.socketpair()
+            undo.callback(self._socket.close)
+            with theirs, _sigint_blocked():
+                self._process = context.Process(
+                    target=entry.main, args=(theirs, self._begun, payload), name=f"{name} worker", daemon=True
+                )
                 self._process.start()
-        except BaseException:
-            self._pipe.close()
-            raise
-        finally:
-            theirs.close()
-        self._idle = select.poll()
-        self._idle.register(self._pipe, select.POLLIN)
+            undo.pop_all()
+        # What the program has set as a default for its sockets is not for this one.
+        self._socket.setblocking(True)
+        self._incoming = Incoming(self._socket)
+        self._outgoing = Outgoing(self._socket)
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN)
 
     def send(self, message: bytes) -> None:
         """Send a request."""
-        try:
-            self._pipe.send_bytes(message)
-        except OSError:
-            raise ProcessGone from None
+        self._outgoing.put(message)
 
-    def receive(self) -> bytes:
+    def receive(self) -> Message:
         """Wait for the next answer."""
         try:
-            return self._pipe.recv_bytes()
+            while True:
+                self._outgoing.push_until_readable()
+                message = self._incoming.read()
+                if message is not None:
+                    return message
         except (EOFError, OSError):
             raise ProcessGone from None
 
-    def last_answer(self, request: bytes, patience: float) -> bytes | None:
+    def begun(self) -> int:
+        """How many calls it has begun in its life."""
+        return self._begun.count()
+
+    def last_answer(self, request: bytes, patience: float) -> Message | None:
         """Ask it to end, and wait for its answer and then for its end."""
         deadline = time.monotonic() + patience
         self.send(request)
-        try:
-            if not self._pipe.poll(patience):
-                return None
-        except OSError:
-            raise ProcessGone from None
+        if not self._readable.poll(patience * 1000):
+            return None
         answer = self.receive()
         self._process.join(max(deadline - time.monotonic(), 0.0))
         return answer
 
     def has_died(self) -> bool:
-        """Its pipe has something to say, which between two requests is its end."""
-        return bool(self._idle.poll(0))
+        """Its socket has something to say, which between two requests is its end."""
+        return bool(self._readable.poll(0))
 
     def kill(self) -> None:
         """End it now."""
@@ -112,9 +123,10 @@ class SpawnedProcess:
     def bury(self) -> int | None:
         """End what is left of it."""
         process = self._process
-        self._pipe.close()
+        self._socket.close()
         process.kill()
         process.join()
+        self._begun.close()
         # Whatever else starts processes in this program looks after all children, and may
         # have been told of the end but not have written it down yet.
         deadline = time.monotonic() + 1.0

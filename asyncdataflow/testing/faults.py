@@ -23,7 +23,7 @@ class Faults:
             a thread or process.
         raises: A stage raises ``error``: before its call, behind it, or at any of its awaits.
         cancelled: A stage finds itself cancelled at one of its awaits, by nobody.
-        dies: A worker process dies, at any request or answer.
+        dies: A worker process dies, at any request, call or answer.
         refuses: A sink raises ``error`` in place of taking an item.
         late: A sink answers up to ``delay`` seconds late.
         ends_early: A source ends before its next item.

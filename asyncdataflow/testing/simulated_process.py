@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from .._runtime import child
 from .._runtime.spawned import ProcessGone
@@ -18,6 +18,8 @@ from .seeded_loop import SeededLoop
 from .simulated_threads import SimulatedThread, Waiters, give_way
 
 __all__ = ("SimulatedProcess",)
+
+_SHARE_ACTED_BETWEEN: Final = 0.3
 
 
 class SimulatedProcess:
@@ -41,6 +43,7 @@ class SimulatedProcess:
         prepared: Callable[[Any], Any],
         dies: Callable[[], bool],
     ) -> None:
+        self._loop = loop
         self._changed = Waiters(loop)
         self._requests: deque[bytes] = deque()
         self._answers: deque[bytes] = deque()
@@ -48,16 +51,20 @@ class SimulatedProcess:
         self._dies = dies
         self._gone = False
         self._killed = False
+        self._begun = 0
+        self._act_between: Callable[[], None] | None = None
         self._thread = thread(lambda: self._live(payload), f"{name} worker")
         self._thread.start()
 
     def send(self, message: bytes) -> None:
-        """Send a request."""
+        """Send a request; one that nobody reads any more is lost."""
         give_way()
-        if self._gone:
-            raise ProcessGone
         self._requests.append(message)
         self._changed.wake()
+
+    def begun(self) -> int:
+        """How many calls it has begun in its life."""
+        return self._begun
 
     def receive(self) -> bytes:
         """Wait for the next answer."""
@@ -116,11 +123,26 @@ class SimulatedProcess:
         self._may_die()
         return self._requests.popleft()
 
+    def begin(self) -> None:
+        """Called in the process: one more call begins."""
+        if self._act_between is not None and self._loop.draw.random() < _SHARE_ACTED_BETWEEN:
+            self._act_between()
+        self._may_die()
+        self._begun += 1
+        self._may_die()
+
+    def repeat(self, act: Callable[[], None]) -> Callable[[bool], None]:
+        """Called in the process: before some of its calls, as drawn, instead of while they run."""
+
+        def switch(on: bool) -> None:
+            self._act_between = act if on else None
+
+        return switch
+
     def _may_die(self) -> None:
         give_way()
         if self._dies():
             self._killed = self._gone = True
-            self._answers.clear()
             self._changed.wake()
         if self._gone:
             raise OSError("killed")

@@ -12,13 +12,14 @@ from .w3 import W3
 from .w4_keyed import W4_KEYED
 from .w4_merge import W4_MERGE
 from .w4_out import W4_OUT
+from .w5 import W5
 from .w6 import W6
 from .w7 import W7
 from .w8 import W8
 from .w9 import W9
 from .workload import OURS, Contestant, Workload
 
-WORKLOADS: Final = (W1, W1F, W1S, W2, *W2S, *W3, *W4_OUT, W4_MERGE, W4_KEYED, W6, *W7, W8, *W9)
+WORKLOADS: Final = (W1, W1F, W1S, W2, *W2S, *W3, *W4_OUT, W4_MERGE, W4_KEYED, *W5, W6, *W7, W8, *W9)
 
 
 def named(name: str) -> Workload:

@@ -37,34 +37,51 @@ MUTANTS = (
     ),
     Mutant(
         "sent again twice",
-        "the item of a process that died is worked on twice by the next one",
-        "_runtime/process.py",
-        """\
-        try:
-            return self._exchanged(self._running(), request)
-        except _Lost as lost:
-            raise lost.told(self._name, "the second with the same item") from None
-""",
-        """\
-        try:
-            self._exchanged(self._running(), request)
-            return self._exchanged(self._process, request)
-        except _Lost as lost:
-            raise lost.told(self._name, "the second with the same item") from None
-""",
+        "what is lost with a process is made twice by the next one",
+        "_runtime/series.py",
+        "        self._sent.clear()\n",
+        "",
     ),
     Mutant(
         "sent again unasked",
         "redeliver=False is not heeded",
         "_runtime/process.py",
-        "            if self._killed or not (self._redeliver or lost.unread):\n",
-        "            if self._killed:\n",
+        "        if self._killed or (begun and not self._redeliver):\n",
+        "        if self._killed:\n",
     ),
     Mutant(
         "dead process not replaced",
         "an item whose process died fails, though it could be sent again",
         "_runtime/process.py",
-        "            if self._killed or not (self._redeliver or lost.unread):\n",
-        "            if self._killed or not lost.unread:\n",
+        "        if self._killed or (begun and not self._redeliver):\n",
+        "        if self._killed or begun:\n",
+    ),
+    Mutant(
+        "wrong item suspected",
+        "a lost process is held against the first item that has no answer, not the one that it was at",
+        "_runtime/series.py",
+        "        place = self._answered + max(begun - 1, 0)\n",
+        "        place = self._answered\n",
+    ),
+    Mutant(
+        "calls made behind a failure",
+        "a process goes on with what was sent ahead, though a call before it has failed",
+        "_runtime/child.py",
+        "        elif kind == MORE and self._failed:\n",
+        "        elif kind == MORE and self._failed and not message:\n",
+    ),
+    Mutant(
+        "results behind a slow item",
+        "results wait in the process for as long as the next item takes",
+        "_runtime/child.py",
+        "            if self._waiting and self._waiting is self._found:\n",
+        "            if not self._waiting:\n",
+    ),
+    Mutant(
+        "writes without reading",
+        "the owner of a process waits for it to read, which may wait for the owner to read",
+        "_runtime/wire.py",
+        "            if events & ~select.POLLOUT:\n",
+        "            if events & select.POLLHUP:\n",
     ),
 )
