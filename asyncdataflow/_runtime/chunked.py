@@ -212,6 +212,8 @@ class Chunked:
             self._tally.fetched(chunk)
         if lot.late:
             self._relieve(call, lot)
+        elif lot.rest and lot.chunks:
+            self._pass_on(call, lot)
         if self._may_leave(lot):
             await self._flush(lot)
 
@@ -243,6 +245,12 @@ class Chunked:
         self._pace.late()
         lot.rest.extendleft(reversed(chunk.take_back()))
         if lot.rest and lane is not None and lane.idle:
+            self._post(call, lot)
+
+    def _pass_on(self, call: Call, lot: Lot) -> None:
+        """What was taken back while every thread was busy, once the last that had some of it is done."""
+        last = lot.chunks[-1]
+        if last.ended and last.stop is None:
             self._post(call, lot)
 
     def _may_leave(self, lot: Lot) -> bool:

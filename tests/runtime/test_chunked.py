@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from asyncdataflow import DataFlow, Retry, dead_letter, stage
+from asyncdataflow._runtime.chunk import Chunk
 from asyncdataflow._runtime.pace import Pace
 from asyncdataflow.errors import ShutdownTimeoutError
 from asyncdataflow.testing import CollectSink
@@ -199,6 +200,36 @@ class TestMeanwhile:
                 assert [item async for item in run] == list(range(1, 20))
         finally:
             work.open.set()
+
+    async def test_what_it_holds_up_goes_on_when_another_thread_is_idle_again(self, monkeypatch):
+        """Both threads were busy when it was taken back, and one of them stays so."""
+        taken_back, real = [], Chunk.take_back
+        monkeypatch.setattr(Chunk, "take_back", lambda chunk: taken_back.append(chunk) or real(chunk))
+        slow, slower = threading.Event(), threading.Event()
+        begun = []
+
+        def work(item):
+            begun.append(item)
+            gate = {5: slower, 6: slow}.get(item)
+            assert gate is None or gate.wait(DEADLINE)
+            return item
+
+        try:
+            async with (
+                asyncio.timeout(DEADLINE),
+                DataFlow((burst, stage(work, concurrency=2))).stream() as run,
+            ):
+                await anext(run)
+                while len(taken_back) < 2:
+                    await asyncio.sleep(0)
+                slow.set()
+                while len(begun) < 20:
+                    await asyncio.sleep(0)
+                slower.set()
+                assert [item async for item in run] == list(range(1, 20))
+        finally:
+            slow.set()
+            slower.set()
 
     @pytest.mark.parametrize("ordered", [True, False])
     async def test_items_that_need_each_other_meet(self, ordered):
