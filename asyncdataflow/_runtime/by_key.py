@@ -26,8 +26,14 @@ class KeyedWork(PlainWork, Protocol):
         """An item whose key cannot be had has failed in the stage."""
 
 
+class _KeyIsBusyError(Exception):
+    """Ends a stretch at an item whose key another worker has."""
+
+
 class KeyedLoop(PlainLoop):
-    """One worker; while no key is being worked on, it may do a stretch of items whatever their keys.
+    """One worker; it may do a stretch of items whose keys nobody works on.
+
+    A stretch has a place reserved, for the item at which it ends if its key is another worker's.
 
     Args:
         work: As of a plain loop.
@@ -51,6 +57,7 @@ class KeyedLoop(PlainLoop):
         self._keyed = keyed
         self._key: Any = None
         self._failed: Exception | None = None
+        self._has_place = False
         self._worker = asyncio.current_task()
         self._function = _by_key(self._set_key, self._function, awaits=call.awaits)
         self._stretch.on_interrupt = self._enter
@@ -59,7 +66,8 @@ class KeyedLoop(PlainLoop):
         self._failed = None
         try:
             self._key = self._key_of(item)
-            hash(self._key)
+            if self._keyed.is_busy(self._key):
+                raise _KeyIsBusyError
         except Exception as error:
             self._failed = error
             raise
@@ -68,15 +76,38 @@ class KeyedLoop(PlainLoop):
         """Others run while an item is in hand: its key is this worker's."""
         if self._failed is None:
             self._keyed.enter(self._key, self._worker)
+            self._give_place_back()
+
+    def _give_place_back(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self._keyed.unreserve()
 
     def _may_stretch(self) -> bool:
-        return self._keyed.is_idle
+        if not self._has_place and self._keyed.has_place:
+            self._keyed.reserve_now()
+            self._has_place = True
+        return self._has_place
+
+    async def _await_each(self, items: int) -> int:
+        try:
+            return await super()._await_each(items)
+        finally:
+            self._give_place_back()
+
+    async def _call_each(self, items: int) -> int:
+        try:
+            return await super()._call_each(items)
+        finally:
+            self._give_place_back()
 
     async def _one_by_one(self) -> int:
-        if not self._keyed.has_place:
-            # Whoever waits for items may as well wait for a place, and not beside an item.
-            self._channel.wake_next()
-        await self._keyed.reserve()
+        if not self._has_place:
+            if not self._keyed.has_place:
+                # Whoever waits for items may as well wait for a place, and not beside an item.
+                self._channel.wake_next()
+            await self._keyed.reserve()
+        self._has_place = self._suspends = False
         if not self._channel.ready:
             self._keyed.unreserve()
             return 0
@@ -84,11 +115,16 @@ class KeyedLoop(PlainLoop):
         return 1
 
     async def _finish(self, error: Exception | None, item: Any, result: Any) -> None:
-        if error is not None and error is self._failed:
+        if error is None or error is not self._failed:
+            await super()._finish(error, item, result)
+            await self._keyed_work.rest_of_key(self._call, self._key)
+        elif isinstance(error, _KeyIsBusyError):
+            # Taken, and not begun: it waits in the place reserved.
+            self._has_place = False
+            self._work.counters.received -= 1
+            self._keyed.begin(self._key, item)
+        else:
             await self._keyed_work.without_key(error, item)
-            return
-        await super()._finish(error, item, result)
-        await self._keyed_work.rest_of_key(self._call, self._key)
 
 
 def _by_key(

@@ -73,11 +73,6 @@ class Edge(Generic[T]):
         """What puts an item in, in a stretch."""
         return self._store.items.append
 
-    @property
-    def is_awaited(self) -> bool:
-        """Somebody waits for a slot that was not promised yet."""
-        return bool(self._putters)
-
     def lying(self) -> int:
         """Items in it, promised ones included; for stretches."""
         return len(self._store.items)

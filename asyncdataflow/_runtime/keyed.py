@@ -31,15 +31,18 @@ class Keyed:
         """Items parked."""
         return sum(len(each) for each in self._parked.values())
 
-    @property
-    def is_idle(self) -> bool:
-        """No key is being worked on."""
-        return not self._parked
+    def is_busy(self, key: Any) -> bool:
+        """Some worker has this key."""
+        return key in self._parked
 
     @property
     def has_place(self) -> bool:
         """One more item may be parked."""
         return self._free > 0
+
+    def reserve_now(self) -> None:
+        """As below, where there is a place."""
+        self._free -= 1
 
     async def reserve(self) -> None:
         """Wait for a place, since the next item may have to be parked."""

@@ -133,8 +133,12 @@ class PlainLoop:
             error = self._own_error(raised)
             if error is None:
                 raise
-        await self._finish(error, item, result)
-        return 0 if error is None else items
+        failed = error is not None
+        try:
+            await self._finish(error, item, result)
+        finally:
+            del error, item  # The error's traceback has this frame: a cycle.
+        return items if failed else 0
 
     async def _call_each(self, items: int) -> int:
         """A stretch of plain calls; as above."""
@@ -168,8 +172,12 @@ class PlainLoop:
             error = self._own_error(raised)
             if error is None:
                 raise
-        await self._finish(error, item, result)
-        return 0 if error is None else items
+        failed = error is not None
+        try:
+            await self._finish(error, item, result)
+        finally:
+            del error, item  # The error's traceback has this frame: a cycle.
+        return items if failed else 0
 
     async def _one_by_one(self) -> int:
         """Items of a function that does suspend, or of which one finds no room.
@@ -205,7 +213,10 @@ class PlainLoop:
                     each.laid()
                 self._leave()
             else:
-                await self._finish(error, item, result)
+                try:
+                    await self._finish(error, item, result)
+                finally:
+                    error = item = None  # The error's traceback has this frame: a cycle.
             if not self._suspends:
                 return int(fits or result is self._none)
         return 0

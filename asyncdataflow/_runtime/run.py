@@ -153,9 +153,9 @@ class Run(AsyncIterator[T], Generic[T]):
         else:
             self._holds = True
             self._tally.received += 1
-            if not execution.output.is_awaited:
-                # Else whoever waits for a slot has to be told when this item's is free.
-                self._stretch.begin()
+            # Whoever waits for a slot has to be told of those that the stretch will have freed.
+            execution.output.wake_senders_soon()
+            self._stretch.begin()
             return cast("tuple[int, T]", result if len(self.graph.outputs) > 1 else (0, result))
         finally:
             self._waiting = False

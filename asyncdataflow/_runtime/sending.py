@@ -36,6 +36,18 @@ class Sending(Edge[T]):
     def __init__(self, buffer: Buffer, overflow: Overflow, name: str, *, tagged: bool, baton: Baton) -> None:
         super().__init__(buffer, overflow, name, tagged=tagged)
         self.baton = baton
+        self._wakes_soon = False
+
+    def wake_senders_soon(self) -> None:
+        """Promise the slots that will be free when the loop is given back to those who wait for one."""
+        if self._putters and not self._wakes_soon:
+            self._wakes_soon = True
+            self._loop.call_soon(self._wake_senders_now)
+
+    def _wake_senders_now(self) -> None:
+        self._wakes_soon = False
+        self.baton.drop()
+        self.wake_senders()
 
     @property
     def room(self) -> int:

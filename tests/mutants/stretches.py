@@ -81,9 +81,9 @@ MUTANTS = (
     ),
     Mutant(
         "consumer that tells nobody",
-        "a consumer begins a stretch although somebody waits for the slot of the next item",
+        "a consumer's stretch leaves those asleep who wait for the slots that it frees",
         "_runtime/run.py",
-        "            if not execution.output.is_awaited:\n",
-        "            if execution:\n",
+        "            execution.output.wake_senders_soon()\n",
+        "",
     ),
 )

@@ -9,6 +9,7 @@ import pytest
 
 from asyncdataflow import DataFlow, Retry, dead_letter, stage
 from asyncdataflow._runtime.chunk import Chunk
+from asyncdataflow._runtime.clock import Turn
 from asyncdataflow._runtime.pace import Pace
 from asyncdataflow.errors import ShutdownTimeoutError
 from asyncdataflow.testing import CollectSink
@@ -25,7 +26,8 @@ WORKERS = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def all_at_once(monkeypatch):
-    """A chunk is all that lies there, whatever is known of the items."""
+    """A chunk is all that lies there, whatever is known of the items, and however slow the machine is."""
+    monkeypatch.setattr(Turn, "due", lambda turn, items=1: False)
     monkeypatch.setattr(Pace, "length", lambda pace, lying, idle: lying)
 
 
