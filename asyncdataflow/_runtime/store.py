@@ -27,18 +27,21 @@ class Store(Generic[T]):
         held: Items taken whose slot is not free yet.
         claims: Slots promised to senders.
         dropped: Items dropped so far.
+        is_bare: Only a number of items bounds it, and none is ever dropped.
     """
 
     __slots__ = (
         "_buffer",
         "_bytes",
         "_claimed",
+        "_most",
         "_overflow",
         "_sizes",
         "_tagged",
         "claims",
         "dropped",
         "held",
+        "is_bare",
         "items",
         "name",
     )
@@ -52,18 +55,16 @@ class Store(Generic[T]):
         self._tagged = tagged
         self._sizes: deque[int] | None = None if buffer.bytes is None else deque()
         self._bytes = self._claimed = 0
-
-    @property
-    def is_bare(self) -> bool:
-        """Only a number of items bounds it, and none is ever dropped."""
-        return self._sizes is None and self._overflow is Overflow.BLOCK
+        self._most = buffer.items
+        self.is_bare = self._sizes is None and overflow is Overflow.BLOCK
 
     @property
     def room(self) -> int:
         """Slots that are free for sure, whatever the items' size; 0 where that cannot be known."""
         if not self.is_bare:
             return 0
-        return max(self._buffer.items - len(self.items) - self.held - self.claims, 0)
+        room = self._most - len(self.items) - self.held - self.claims
+        return room if room > 0 else 0
 
     def measure(self, item: Any) -> int:
         """An item's bytes, where they are counted."""
