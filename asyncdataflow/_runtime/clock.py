@@ -29,7 +29,8 @@ class Turn:
     """Tells a worker that never suspends when to give the loop back: after about 1 ms.
 
     Reading the clock costs as much as a trivial item, so it is read every few items
-    only: the stride doubles while items are quick and halves while they are slow. The
+    only: the stride doubles while twice as many fit into what is left of the turn, and
+    halves where as many do not. The
     count bounds a turn as well, because under a virtual clock no time ever passes
     within one.
 
@@ -37,7 +38,7 @@ class Turn:
         left: Items to be done before it has to be asked again.
     """
 
-    __slots__ = ("_count", "_since", "_stride", "_time", "left")
+    __slots__ = ("_count", "_looked", "_since", "_stride", "_time", "left")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._time = time_of(loop)
@@ -46,7 +47,7 @@ class Turn:
 
     def begin(self) -> None:
         """The worker has really waited: others had their turn meanwhile."""
-        self._since = self._time()
+        self._since = self._looked = self._time()
         self._count = 0
         self.left = self._stride
 
@@ -56,13 +57,14 @@ class Turn:
         if self.left > 0:
             return False
         self._count += self._stride
-        spent = self._time() - self._since
+        now = self._time()
+        took, spent = now - self._looked, now - self._since
+        self._looked = now
         if spent < _TURN_SECONDS and self._count < _TURN_ITEMS:
-            self._stride = (
-                min(self._stride * 2, _MOST_STRIDE)
-                if spent < _TURN_SECONDS / 4
-                else max(self._stride // 2, 1)
-            )
+            if spent + 2 * took < _TURN_SECONDS:
+                self._stride = min(self._stride * 2, _MOST_STRIDE)
+            elif spent + took > _TURN_SECONDS:
+                self._stride = max(self._stride // 2, 1)
             self.left = self._stride
             return False
         self._stride = max(self._stride // 2, 1)
