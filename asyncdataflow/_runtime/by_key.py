@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from .call import Call
 from .keyed import Keyed
@@ -16,6 +16,9 @@ __all__ = ("KeyedLoop", "KeyedWork")
 class KeyedWork(PlainWork, Protocol):
     """What the loop needs besides."""
 
+    async def whole(self, call: Call, item: Any) -> None:
+        """An item from taking to sending."""
+
     async def keyed_item(self, call: Call, item: Any) -> None:
         """An item from taking to sending, or to its place behind another one of its key."""
 
@@ -26,8 +29,11 @@ class KeyedWork(PlainWork, Protocol):
         """An item whose key cannot be had has failed in the stage."""
 
 
-class _KeyIsBusyError(Exception):
-    """Ends a stretch at an item whose key another worker has."""
+class _HasToLineUpError(Exception):
+    """Ends a stretch at an item that may be another worker's turn by its key."""
+
+
+_Known = Literal["not yet", "known", "failed", "to line up"]
 
 
 class KeyedLoop(PlainLoop):
@@ -56,25 +62,29 @@ class KeyedLoop(PlainLoop):
         self._key_of = key
         self._keyed = keyed
         self._key: Any = None
-        self._failed: Exception | None = None
+        self._known: _Known = "not yet"
         self._has_place = False
         self._worker = asyncio.current_task()
         self._function = _by_key(self._set_key, self._function, awaits=call.awaits)
         self._stretch.on_interrupt = self._enter
 
     def _set_key(self, item: Any) -> None:
-        self._failed = None
+        self._known = "not yet"
         try:
             self._key = self._key_of(item)
-            if self._keyed.is_busy(self._key):
-                raise _KeyIsBusyError
-        except Exception as error:
-            self._failed = error
+            busy = self._keyed.is_busy(self._key)
+        except BaseException:
+            self._known = "failed"
             raise
+        if busy or self._baton.holder is not self._stretch:
+            # The key function may have asked the run something, behind which others may have the key.
+            self._known = "to line up"
+            raise _HasToLineUpError
+        self._known = "known"
 
     def _enter(self) -> None:
         """Others run while an item is in hand: its key is this worker's."""
-        if self._failed is None:
+        if self._known == "known":
             self._keyed.enter(self._key, self._worker)
             self._give_place_back()
 
@@ -114,17 +124,25 @@ class KeyedLoop(PlainLoop):
         await self._keyed_work.keyed_item(self._call, self._channel.take())
         return 1
 
+    def _own_error(self, raised: BaseException) -> Exception | None:
+        if isinstance(raised, _HasToLineUpError):
+            self._baton.drop()
+            return raised
+        return super()._own_error(raised)
+
     async def _finish(self, error: Exception | None, item: Any, result: Any) -> None:
-        if error is None or error is not self._failed:
+        if self._known == "known":
             await super()._finish(error, item, result)
             await self._keyed_work.rest_of_key(self._call, self._key)
-        elif isinstance(error, _KeyIsBusyError):
-            # Taken, and not begun: it waits in the place reserved.
+        elif self._known == "failed" and error is not None:
+            await self._keyed_work.without_key(error, item)
+        else:
+            # Taken, and not begun: it lines up in the place reserved.
             self._has_place = False
             self._work.counters.received -= 1
-            self._keyed.begin(self._key, item)
-        else:
-            await self._keyed_work.without_key(error, item)
+            if self._keyed.begin(self._key, item):
+                await self._keyed_work.whole(self._call, item)
+                await self._keyed_work.rest_of_key(self._call, self._key)
 
 
 def _by_key(

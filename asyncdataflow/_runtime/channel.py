@@ -267,16 +267,24 @@ class Receiver(Generic[T]):
             raise EndOfChannel(channel.name)
         raise WouldBlock(channel.name)
 
-    async def receive(self) -> T:
+    @property
+    def turn_left(self) -> int:
+        """Items that may be taken before it is asked for one more by :meth:`receive`."""
+        return max(self._turn.left - 1, 1)
+
+    async def receive(self, since: int = 0) -> T:
         """The next item, waiting for one; cancelled, it has taken nothing.
 
         Gives the loop back now and then even when items always lie there.
+
+        Args:
+            since: Items taken since the last time in another way.
 
         Raises:
             EndOfChannel: Every sender has closed and every item was received.
         """
         channel = self.channel
-        if self._turn.due():
+        if self._turn.due(1 + since):
             await asyncio.sleep(0)
         if not channel.ready:
             await self.wait()

@@ -177,6 +177,12 @@ class Chunked:
         lot.chunks.append(chunk)
         self._tally.posted(chunk, watched=self._watch(lot, chunk))
 
+    def _post_first(self, call: Call, lot: Lot, items: deque[Any]) -> None:
+        """Give a thread what comes before all that the others have."""
+        chunk = self._hand_on(call, items, functools.partial(self._told, lot))
+        lot.chunks.appendleft(chunk)
+        self._tally.posted(chunk, watched=False)
+
     def _hand_on(self, call: Call, items: deque[Any], tell: Callable[[Chunk], object]) -> Chunk:
         """Everything that threads get."""
         return call.post(items, tell)
@@ -223,7 +229,10 @@ class Chunked:
         if not lot.chunks:
             lot.stop_clock()
         self._pace.took(chunk.done, chunk.seconds)
-        lot.rest.extendleft(reversed(chunk.pending))
+        # What comes later may be on its way already, where a thread was slow to begin this one.
+        first = deque(chunk.pending) if lot.chunks else deque()
+        if not lot.chunks:
+            lot.rest.extendleft(reversed(chunk.pending))
         stop = chunk.stop
         chunk.let_go()
         if stop is not None:
@@ -231,6 +240,8 @@ class Chunked:
                 await self._flush(lot)
             since = chunk.began if chunk.began is not None else self._loop.time()
             self._keep(lot, [await self._made(call, stop, since)])
+        if first:
+            self._post_first(call, lot, first)
         if lot.chunks:
             lot.wake()  # There may have been news of it.
         elif lot.rest:

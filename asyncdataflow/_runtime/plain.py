@@ -123,6 +123,7 @@ class PlainLoop:
                     break
                 if result is not none:
                     lay(result)
+                    result = None  # Else it lives until the next one is made.
                     if waited:
                         waited = False
                         stretch.wake_receivers()
@@ -162,6 +163,7 @@ class PlainLoop:
                     break
                 if result is not none:
                     lay(result)
+                    result = None  # Else it lives until the next one is made.
                     if waited:
                         waited = False
                         stretch.wake_receivers()
@@ -204,6 +206,7 @@ class PlainLoop:
                 if error is None:
                     raise
             self._suspends = baton.holder is not probe
+            waits = result is not self._none and work.outlet.is_full()
             fits = work.outlet.free() > 0
             if error is None and result is not self._none and fits and self._is_first():
                 self._lay(result)
@@ -218,7 +221,7 @@ class PlainLoop:
                 finally:
                     error = item = None  # The error's traceback has this frame: a cycle.
             if not self._suspends:
-                return int(fits or result is self._none)
+                return int(not waits)
         return 0
 
     def _own_error(self, raised: BaseException) -> Exception | None:

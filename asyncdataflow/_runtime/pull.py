@@ -48,6 +48,7 @@ class PullAhead:
                 if baton.holder is not stretch:
                     return items - left, item, None
                 lay(item)
+                del item  # Else it lives until the next one comes.
                 left -= 1
                 if first:
                     first = False

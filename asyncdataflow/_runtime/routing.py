@@ -35,7 +35,10 @@ class Outlet(Protocol):
         """Items that are sure to find room at once."""
 
     def free(self) -> int:
-        """Items that find room in this very step."""
+        """Items that find room in this very step, in a stretch."""
+
+    def is_full(self) -> bool:
+        """To send means to wait."""
 
     def laying(self) -> Callable[[Any], None] | None:
         """What sends in a stretch; ``None`` where it takes more than to put an item into each edge."""
@@ -75,6 +78,10 @@ class Discard:
     def free(self) -> int:
         """As above."""
         return 0
+
+    def is_full(self) -> bool:
+        """Never."""
+        return False
 
     def laying(self) -> None:
         """Nothing takes what it returns."""
@@ -125,6 +132,10 @@ class Results:
     def free(self) -> int:
         """The output edge's."""
         return self._sender.channel.free
+
+    def is_full(self) -> bool:
+        """The output edge is."""
+        return self._sender.channel.is_full
 
     def laying(self) -> Callable[[Any], None]:
         """With the place."""
@@ -197,6 +208,10 @@ class Edges:
     def room(self) -> int:
         """The least room of any edge."""
         return min((each.room for each in self.channels), default=0)
+
+    def is_full(self) -> bool:
+        """One that is wanted is."""
+        return any(each.is_full for each in self.channels)
 
     def free(self) -> int:
         """The least of any edge."""

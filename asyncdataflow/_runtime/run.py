@@ -70,6 +70,7 @@ class Run(AsyncIterator[T], Generic[T]):
         )
         self._tally = Counters()
         self._stretch = Stretch(Baton(), None, (), self._tally, works=False)
+        self._told = 0
         self._lift: Callable[[], T] = deque[T]().popleft
         self._holds = False
         self._waiting = False
@@ -131,8 +132,8 @@ class Run(AsyncIterator[T], Generic[T]):
         if self._stretch.baton.holder is self._stretch:
             try:
                 return self._lift()
-            except IndexError:
-                pass
+            except (IndexError, StopIteration):
+                pass  # Nothing lies there, or the turn is over.
         return (await self.next_placed())[1]
 
     async def next_placed(self) -> tuple[int, T]:
@@ -147,15 +148,18 @@ class Run(AsyncIterator[T], Generic[T]):
             if self._holds:
                 self._holds = False
                 execution.output.release()
-            result = await execution.results.receive()
+            self._stretch.baton.drop()
+            result = await execution.results.receive(self._tally.received - self._told)
         except EndOfChannel:
             await execution.wait_ended()
         else:
             self._holds = True
             self._tally.received += 1
+            self._told = self._tally.received
             # Whoever waits for a slot has to be told of those that the stretch will have freed.
             execution.output.wake_senders_soon()
             self._stretch.begin()
+            self._lift = self._lifting(execution)
             return cast("tuple[int, T]", result if len(self.graph.outputs) > 1 else (0, result))
         finally:
             self._waiting = False
@@ -263,10 +267,12 @@ class Run(AsyncIterator[T], Generic[T]):
             self._make = None
             output = self._execution.output
             self._stretch = Stretch(output.baton, output, (), self._tally, works=False)
-            self._lift = output.lifting()
-            if len(self.graph.outputs) > 1:
-                self._lift = _without_place(output.lifting())
         return self._execution
+
+    def _lifting(self, execution: Execution) -> Callable[[], T]:
+        """What gives the next results without asking again, no more of them than make up a turn."""
+        items = execution.output.lift(execution.results.turn_left)
+        return (item[1] for item in items).__next__ if len(self.graph.outputs) > 1 else items.__next__
 
     def _failure(self) -> BaseException | None:
         """The failure, for the first who asks."""
@@ -295,10 +301,6 @@ class Run(AsyncIterator[T], Generic[T]):
                 cancelled = error
         execution.results.close()
         return cancelled
-
-
-def _without_place(lift: Callable[[], tuple[int, T]]) -> Callable[[], T]:
-    return lambda: lift()[1]
 
 
 def _stage_stats(work: Work) -> StageStats:

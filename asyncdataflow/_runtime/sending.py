@@ -62,6 +62,11 @@ class Sending(Edge[T]):
         return 0 if self._putters or self._abandoned else self._store.room
 
     @property
+    def is_full(self) -> bool:
+        """To put something in means to wait; only where it ``is_bare``."""
+        return not self._abandoned and not self.free
+
+    @property
     def load(self) -> int:
         """How busy it is, for choosing the freest: a waiting receiver counts below nothing."""
         self.baton.drop()

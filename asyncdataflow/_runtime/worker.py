@@ -183,10 +183,16 @@ class Work(Making):
         try:
             key = self.stage.key(item) if self.stage.key is not None else None
             free = self._keyed.begin(key, item)
-        except Exception as error:  # noqa: BLE001 - an item without a usable key has failed in the stage
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self.own_error(raised)
+            if error is None:
+                raise
             self._keyed.unreserve()
             self.counters.received += 1
-            await self.without_key(error, item)
+            try:
+                await self.without_key(error, item)
+            finally:
+                del error  # Its traceback has this frame: a cycle.
             return
         if free:
             await self.whole(call, item)
@@ -261,11 +267,12 @@ class Work(Making):
                 self.counters.received += 1
                 if self._limiter is not None:
                     await self._limiter.wait()
+                # Somebody else has run before it came, or will while it waits.
+                others = fit > 0 or (ahead is not None and self.outlet.is_full())
                 await self._send(item)
                 self.counters.settled += 1
                 sent += 1
-                if ahead is not None:
-                    # There was no room for it, or somebody else ran before it came.
+                if others:
                     turn.begin()
             elif ahead is None or ahead.ended or fit < 1:
                 return

@@ -11,11 +11,11 @@ MUTANTS = (
         "error that overtakes",
         "a failure is raised before the results that were ready before it",
         "_runtime/run.py",
-        "            result = await execution.results.receive()\n",
+        "            result = await execution.results.receive(self._tally.received - self._told)\n",
         """\
             if execution.failures:
                 raise EndOfChannel
-            result = await execution.results.receive()
+            result = await execution.results.receive(self._tally.received - self._told)
 """,
     ),
     Mutant(

@@ -295,7 +295,8 @@ class TestMeanwhile:
             begun = list(work.begun)
             work.open.set()
             [_ async for _ in run]
-        assert work.begun == begun
+        # The other threads may each be about to say what they had begun.
+        assert len(work.begun) <= len(begun) + workers.get("concurrency", 0)
         assert workers or begun == list(range(6))
 
     @WORKERS

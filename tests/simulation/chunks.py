@@ -75,7 +75,7 @@ def a_slow_item_among_quick_ones() -> Built:
 
     def one_is_slow(n: int) -> int:
         if n == 20:
-            time.sleep(4.0)
+            time.sleep(40.0)  # Longer than all faults and retries together.
         return n
 
     async def noted(n: int) -> int:
