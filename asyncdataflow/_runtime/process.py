@@ -21,6 +21,7 @@ from typing import Any, Final
 from ..errors import RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
 from ..naming import annotate
 from . import messages
+from .bridge import Closed
 from .messages import Message
 from .series import Call, Series
 from .spawned import ProcessGone, Spawned, program_ends
@@ -286,7 +287,8 @@ class ProcessTarget:
 
     def _start(self) -> Spawned:
         if program_ends():
-            raise WorkerLostError(f"no worker process of {self._name} is started while the program ends")
+            # It ends all processes; nobody is there any more to be told of an item.
+            raise Closed
         process = self._spawn()
         with self._lock:
             self._process = process
