@@ -127,6 +127,8 @@ class ProcessTarget:
             answer = process.receive()
         except ProcessGone:
             return self._of_lost(series)
+        except Closed:
+            raise
         except BaseException as error:  # noqa: BLE001 - raised by what the process has of its own, as its text is
             series.end()
             return [(False, error.with_traceback(None))]
