@@ -150,6 +150,8 @@ class JanusOutbox(Generic[T]):
             return
         with self._lock:
             self._open = None
-        for _ in range(self._queue.async_q.qsize()):
+            # Counted in here: a chunk begun right behind it is still open, and has a look of its own.
+            chunks = self._queue.async_q.qsize()
+        for _ in range(chunks):
             for item in self._queue.async_q.get_nowait():
                 self._deliver(item)

@@ -193,3 +193,34 @@ class TestOutbox:
         outbox.close()
         await pumping
         await outbox.wait_closed()
+
+
+class Interposed:
+    """A lock; behind its first release on the loop, a thread gets its turn."""
+
+    def __init__(self, lock, turn):
+        self._lock, self._turn = lock, turn
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn()
+
+
+async def test_a_chunk_that_is_begun_while_the_loop_looks_is_not_taken_half_full():
+    """What a thread added to it later had nobody to look for it."""
+    outbox, seen = JanusOutbox(), []
+    pumping = asyncio.create_task(outbox.pump(seen.append))
+    await asyncio.sleep(0)
+    outbox.put("before")
+    outbox._lock = Interposed(outbox._lock, lambda: outbox.put("meanwhile"))
+    outbox._look()
+    outbox.put("into the open chunk")
+    outbox.close()
+    await pumping
+    await outbox.wait_closed()
+    assert seen == ["before", "meanwhile", "into the open chunk"]
