@@ -61,10 +61,6 @@ class Edge(Generic[T]):
         """Nothing but a number of items bounds it, and nothing is ever dropped."""
         return self._store.is_bare
 
-    def lifting(self) -> Callable[[], T]:
-        """What takes an item out in a stretch."""
-        return self._store.items.popleft
-
     def lift(self, items: int) -> Iterator[T]:
         """Take out so many in a stretch, each when it is asked for."""
         return islice(starmap(self._store.items.popleft, repeat(())), items)

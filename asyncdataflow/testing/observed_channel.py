@@ -101,17 +101,6 @@ class ObservedChannel(Channel[Any]):
             self._was_taken(item)
             yield item
 
-    def lifting(self) -> Callable[[], Any]:
-        """As in ``Edge``."""
-        lift = super().lifting()
-
-        def lift_one() -> Any:
-            item = lift()
-            self._was_taken(item)
-            return item
-
-        return lift_one
-
     def laying(self) -> Callable[[Any], None]:
         """As in ``Edge``."""
         lay = super().laying()
