@@ -1,6 +1,6 @@
-"""What connectors implement: one method each, so that it never has to break.
+"""What connectors implement: one method each, or two, so that it never has to break.
 
-Both are opened anew for each run. What a run needs (a connection, a cursor, an
+All are opened anew for each run. What a run needs (a connection, a cursor, an
 open file) lives in the context manager that ``open`` returns, never on the
 object itself, so that one definition can run any number of times at once.
 """
@@ -8,14 +8,32 @@ object itself, so that one definition can run any number of times at once.
 from __future__ import annotations
 
 import abc
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-__all__ = ("Sink", "Source")
+from .message import Answer, Message
 
+__all__ = (
+    "AckableSource",
+    "Commits",
+    "Effect",
+    "Positions",
+    "Sink",
+    "Source",
+    "Subscription",
+    "TransactionalSink",
+)
+
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
+
+Effect = Literal["plain", "idempotent"]
+"""What writing an item twice does: it is there twice, or as if it had been written once."""
+
+Positions = Mapping[Hashable, Any]
+"""Of each partition of a source, the position up to which, this one included, everything is done."""
 
 
 class Source(abc.ABC, Generic[T_co]):
@@ -46,8 +64,77 @@ class Source(abc.ABC, Generic[T_co]):
         """
 
 
+class Subscription(Protocol[T]):
+    """One session of a source that is answered."""
+
+    def __aiter__(self) -> AsyncIterator[Message[T]]:
+        """The messages, pulled by one task and only when there is room for the next.
+
+        What has to come again, because it was not acked by an earlier session or was nacked in
+        this one, comes before anything new.
+        """
+
+    async def answer(self, answers: Sequence[Answer]) -> None:
+        """Be told what became of messages of this session: each exactly once, in the order in which they settled.
+
+        One call at a time, while ``__anext__`` may be waiting. An ack is a promise kept: once
+        it has returned, the source need not have the item any more. It raises what keeps it
+        from taking note of them; then the run fails. Messages of another session, one before
+        a lost connection for instance, are none of its own, and must not be taken for such.
+        """
+
+
+class AckableSource(abc.ABC, Generic[T]):
+    """Items from a system that wants to know what became of each: a queue, a broker, a log.
+
+    Attributes:
+        max_unacked: Most messages given and not yet answered; then it is not pulled.
+
+    Example:
+        >>> from contextlib import asynccontextmanager
+        >>> from asyncdataflow import AckableSource, DataFlow, Message
+        >>> class Tickets(AckableSource[str]):
+        ...     def __init__(self, *names):
+        ...         self.left = list(names)
+        ...     @asynccontextmanager
+        ...     async def open(self, after=None):
+        ...         yield TicketWindow(self.left)
+        >>> class TicketWindow:
+        ...     def __init__(self, left):
+        ...         self.left = left
+        ...     async def __aiter__(self):
+        ...         for name in list(self.left):
+        ...             yield Message(name)
+        ...     async def answer(self, answers):
+        ...         for each in answers:
+        ...             if each.is_ack:
+        ...                 self.left.remove(each.message.item)
+        >>> tickets = Tickets("Ada", "Kurt")
+        >>> DataFlow((tickets, str.upper))()
+        ['ADA', 'KURT']
+        >>> tickets.left
+        []
+    """
+
+    max_unacked: int = 1000
+
+    @abc.abstractmethod
+    def open(self, after: Positions | None = None) -> AbstractAsyncContextManager[Subscription[T]]:
+        """Enter to connect; leave to disconnect, after every message has been answered.
+
+        Args:
+            after: Where a sink keeps the source's positions: what it has. Messages up to
+                these, and only these, are not to come again. ``None``: the source knows itself.
+        """
+
+
 class Sink(abc.ABC, Generic[T_contra]):
     """A destination in an outside system; a last step of a definition, or a dead-letter sink.
+
+    Attributes:
+        chunk: Most items that are written in one call. With 1 the function gets an item; with
+            more it gets a list of what lies there, of one item or more: nothing is waited for.
+        effect: What writing an item twice does.
 
     Example:
         >>> from contextlib import asynccontextmanager
@@ -67,9 +154,43 @@ class Sink(abc.ABC, Generic[T_contra]):
         [0, 1, 2]
     """
 
+    chunk: int = 1
+    effect: Effect = "plain"
+
     @abc.abstractmethod
     def open(self) -> AbstractAsyncContextManager[Callable[[T_contra], Awaitable[Any]]]:
-        """Enter to connect and get the function that writes one item; leave to flush and disconnect.
+        """Enter to connect and get the function that writes; leave to flush and disconnect.
 
-        What the function returns is a result of the run, unless it is ``None``.
+        When the function returns, what it was given is safe: its sources are told so. What it
+        returns is a result of the run, unless it is ``None``.
         """
+
+
+class Commits(Protocol[T_contra]):
+    """One session of a sink that stores its source's positions beside the items."""
+
+    async def positions(self, source: str) -> Positions:
+        """What was stored for a source, by its stage's name; empty at first."""
+
+    async def write(self, items: Sequence[T_contra], positions: Mapping[str, Positions]) -> None:
+        """Store items and positions in one transaction, both or neither.
+
+        Args:
+            items: One or more.
+            positions: Of each source, how far it is done with these items. Partitions that are
+                not named stay where they are.
+        """
+
+
+class TransactionalSink(abc.ABC, Generic[T_contra]):
+    """A destination that stores where its source stands in the transaction that stores the items.
+
+    Attributes:
+        chunk: Most items in one transaction.
+    """
+
+    chunk: int = 1000
+
+    @abc.abstractmethod
+    def open(self) -> AbstractAsyncContextManager[Commits[T_contra]]:
+        """Enter to connect; leave to disconnect."""

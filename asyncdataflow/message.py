@@ -1,11 +1,51 @@
-"""What travels beside plain items: today, the record of an item that failed."""
+"""What travels beside plain items: what a source that is answered gives and gets, and what has failed."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-__all__ = ("DeadLetter",)
+__all__ = ("Answer", "DeadLetter", "Message")
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Message(Generic[T]):
+    """One item of a source that is answered, as the source gives it.
+
+    Attributes:
+        item: The item.
+        position: Where the item lies in its partition: an offset, a row's number. It grows from
+            message to message of a partition, and JSON can hold it. ``None`` where the source has
+            no positions.
+        partition: Which of the source's parts it comes from: a file, a shard. JSON can hold it.
+        handle: The source's own, to know the delivery by when it is answered.
+    """
+
+    item: T
+    position: Any = None
+    partition: Hashable = None
+    handle: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What became of one message, after everything that was made of it is settled.
+
+    Attributes:
+        message: The very message.
+        error: What it failed with, or why nobody can tell; ``None`` where all is well.
+    """
+
+    message: Message[Any]
+    error: BaseException | None = None
+
+    @property
+    def is_ack(self) -> bool:
+        """It need not come again; else it is a nack."""
+        return self.error is None
 
 
 @dataclass(frozen=True, slots=True)
