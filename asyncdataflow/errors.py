@@ -20,6 +20,7 @@ fits, so ``except ValueError`` catches what a reader would expect it to::
     ├── UnevenZipError (ValueError)         a zipped branch ended before another
     ├── BufferFullError (OverflowError)     ``overflow="fail"`` met a full edge
     ├── ShutdownTimeoutError (TimeoutError) work was left behind at a deadline
+    ├── UnsettledError (RuntimeError)       why a message is nacked of which nothing failed
     ├── BusyRunError (RuntimeError)         a second ``__anext__`` while one waits
     ├── ChannelError
     │   ├── EndOfChannel                    every sender has closed and nothing lies there
@@ -58,6 +59,7 @@ __all__ = (
     "StageCancelledError",
     "StageTimeoutError",
     "UnevenZipError",
+    "UnsettledError",
     "UnknownBranchError",
     "WorkerLostError",
     "WouldBlock",
@@ -146,6 +148,10 @@ class ShutdownTimeoutError(DataFlowError, TimeoutError):
 
     The message counts and names what was left.
     """
+
+
+class UnsettledError(DataFlowError, RuntimeError):
+    """Of an answer: nobody can tell what became of the message, or nothing was done with it."""
 
 
 class BusyRunError(DataFlowError, RuntimeError):

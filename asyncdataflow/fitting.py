@@ -16,8 +16,19 @@ from .stage import Call, Parameter, Stage
 
 __all__ = ("fit_dead_letter_sink", "fit_feed", "fit_source", "fit_step", "judge")
 
-_OBJECTS: Final = ("iterable", "async_iterable", "source", "sink")
-_ON_LOOP: Final = ("coroutine", "async_generator", "async_iterable", "source", "sink", "operator", "feed")
+_SOURCES: Final = ("iterable", "async_iterable", "source", "ackable_source")
+_SINKS: Final = ("sink", "transactional_sink")
+_OBJECTS: Final = (*_SOURCES, *_SINKS)
+_ON_LOOP: Final = (
+    "coroutine",
+    "async_generator",
+    "async_iterable",
+    "source",
+    "ackable_source",
+    *_SINKS,
+    "operator",
+    "feed",
+)
 _DEFAULT: Final = Stage[Any, Any](None)
 _WRITTEN: Final = {
     "coroutine": "an async def function",
@@ -27,7 +38,9 @@ _WRITTEN: Final = {
     "async_iterable": "an async iterable",
     "iterable": "an iterable",
     "source": "a Source",
+    "ackable_source": "an AckableSource",
     "sink": "a Sink",
+    "transactional_sink": "a TransactionalSink",
     "operator": "an operator",
 }
 
@@ -80,9 +93,9 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
         raise NeedsItemsError(
             f"{where}: an operator needs items to work on; put a source before it, or give the run items="
         )
-    if call.kind == "sink":
+    if call.kind in _SINKS:
         raise NeedsItemsError(
-            f"{where}: a Sink takes items; put what makes them before it, or give the run items="
+            f"{where}: {_WRITTEN[call.kind]} takes items; put what makes them before it, or give the run items="
         )
     if is_foreign(underlying(stage.fn)):
         _refuse_needs(call, where)
@@ -124,16 +137,16 @@ def fit_step(
         SignatureError: It takes no item.
     """
     where = place(path, stage.title)
-    if call.kind in ("iterable", "async_iterable", "source"):
+    if call.kind in _SOURCES:
         raise DefinitionError(
             f"{where}: {_WRITTEN[call.kind]} makes items and takes none; it can only stand first. Put it "
             "into the first step, or write a function of an item"
         )
     if call.kind == "operator":
         return _fitted(stage, call, role, path, where)
-    if call.kind == "sink":
+    if call.kind in _SINKS:
         if role != "sink":
-            raise DefinitionError(f"{where}: a Sink is a destination and can only stand last")
+            raise DefinitionError(f"{where}: {_WRITTEN[call.kind]} is a destination and can only stand last")
         return _fitted(stage, dataclasses.replace(call, arguments="item"), role, path, where)
     if call.known and not takes_by_place(call) and not call.open_ended:
         raise no_item(where)

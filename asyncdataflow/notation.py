@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from . import operators
-from .abc import Sink, Source
+from .abc import AckableSource, Sink, Source, TransactionalSink
 from .errors import DefinitionError
 from .graph import Graph
 from .naming import callable_name, place
@@ -84,7 +84,7 @@ class _Reader:
         if isinstance(thing, Embedded):
             with self._inside(thing, path):
                 return self._embedded(thing, path)
-        if isinstance(thing, Stage | Source | Sink):
+        if isinstance(thing, Stage | Source | AckableSource | Sink | TransactionalSink):
             return _leaf(thing, path)
         if isinstance(thing, Steps | tuple | list | set | frozenset | dict):
             with self._inside(thing, path):

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
-from .abc import Sink, Source
+from .abc import AckableSource, Sink, Source, TransactionalSink
 from .errors import DefinitionError, SignatureError
 from .stage import Call, Kind, Parameter
 
@@ -41,8 +41,12 @@ def read(fn: Any, place_text: str) -> Call:
     """
     if isinstance(fn, Source):
         return Call("source", many=True, arguments="params")
+    if isinstance(fn, AckableSource):
+        return Call("ackable_source", many=True, arguments="params")
     if isinstance(fn, Sink):
         return Call("sink")
+    if isinstance(fn, TransactionalSink):
+        return Call("transactional_sink")
     if callable(fn):
         return _read_callable(fn, place_text)
     if isinstance(fn, str | bytes):
@@ -90,7 +94,7 @@ def is_foreign(function: Any) -> bool:
 
 
 def _read_callable(fn: Callable[..., Any], place_text: str) -> Call:
-    if isinstance(fn, type) and issubclass(fn, Source | Sink):
+    if isinstance(fn, type) and issubclass(fn, Source | AckableSource | Sink | TransactionalSink):
         raise DefinitionError(f"{place_text}: this is the class; write {fn.__name__}(…), an object of it")
     kind = _kind(underlying(fn))
     many = kind in _GENERATORS

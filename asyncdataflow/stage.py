@@ -48,7 +48,9 @@ Kind = Literal[
     "async_iterable",
     "iterable",
     "source",  # abc.Source
+    "ackable_source",  # abc.AckableSource
     "sink",  # abc.Sink
+    "transactional_sink",  # abc.TransactionalSink
     "operator",  # the operator does all the work, there is no callable
     "feed",  # the items= of a run
 ]

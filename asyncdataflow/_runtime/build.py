@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..graph import Graph, named
+from ..delivery import has_answered_source
 from ..layout import Site, lay_out
 from ..parameters import for_call
 from ..stage import Stage
 from .call import Bound, Calls
-from .channel import Channel
+from .channel import Channel, Sender
 from .parts import Parts
 from .routing import Discard, Edges, Outlet, Results
+from .tracked_routing import TrackedDiscard, TrackedEdges, TrackedResults
 from .worker import Work
 
 __all__ = ("build",)
@@ -48,11 +50,13 @@ def build(
         for pipe in layout.pipes
     ]
     only = len(graph.outputs) == 1
+    tracks = graph.kept(has_answered_source)
     nothing = Bound(items=items)
     works = []
     for site in layout.sites:
         bound = _bind(site.stage, params, resources, items) if site.takes_parameters else nothing
-        works.append(_work(site, channels, _outlet(site, channels, results, only=only), bound, graph, parts))
+        outlet = (_tracked_outlet if tracks else _outlet)(site, channels, results, only=only)
+        works.append(_work(site, channels, outlet, bound, graph, parts, tracks=tracks))
     return works
 
 
@@ -65,7 +69,14 @@ def _bind(
 
 
 def _work(
-    site: Site, channels: Sequence[Channel[Any]], outlet: Outlet, bound: Bound, graph: Graph, parts: Parts
+    site: Site,
+    channels: Sequence[Channel[Any]],
+    outlet: Outlet,
+    bound: Bound,
+    graph: Graph,
+    parts: Parts,
+    *,
+    tracks: bool,
 ) -> Work:
     stage = site.stage
     return parts.work(
@@ -75,6 +86,7 @@ def _work(
         outlet,
         None if site.dead_letters is None else channels[site.dead_letters].sender(),
         graph.branches.get(named(stage), ()),
+        tracks=tracks,
     )
 
 
@@ -84,4 +96,17 @@ def _outlet(site: Site, channels: Sequence[Channel[Any]], results: Channel[Any],
         return Results(results.sender(), None if only else site.place)
     if not site.branches:
         return Discard()
-    return Edges([[channels[place].sender(tag) for place, tag in branch] for branch in site.branches])
+    return Edges(_branches(site, channels))
+
+
+def _tracked_outlet(site: Site, channels: Sequence[Channel[Any]], results: Channel[Any], *, only: bool) -> Outlet:
+    """The same, of a run whose items are tracked."""
+    if site.place is not None:
+        return TrackedResults(results.sender(), None if only else site.place)
+    if not site.branches:
+        return TrackedDiscard()
+    return TrackedEdges(_branches(site, channels))
+
+
+def _branches(site: Site, channels: Sequence[Channel[Any]]) -> list[list[Sender[Any]]]:
+    return [[channels[place].sender(tag) for place, tag in branch] for branch in site.branches]

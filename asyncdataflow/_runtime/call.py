@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+from ..abc import Positions, Subscription
 from ..errors import ArgumentsError, StageTimeoutError
 from ..operators.streamwise import opened
 from ..parameters import spread
@@ -172,6 +173,16 @@ class Calls:
             function if self.is_direct else _not_direct,
             self._how.kind == "coroutine",
         )
+
+    @property
+    def is_answered(self) -> bool:
+        """A source that wants to know what became of each message."""
+        return self._how.kind == "ackable_source"
+
+    def answered(self, after: Positions | None) -> AbstractAsyncContextManager[Subscription[Any]]:
+        """Such a source, opened."""
+        opening: AbstractAsyncContextManager[Subscription[Any]] = self._stage.fn.open(after)
+        return opening
 
     def let_go(self) -> None:
         """Forget what the callable got by name, when the run is over."""

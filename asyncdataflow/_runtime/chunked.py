@@ -54,6 +54,7 @@ class Chunked:
         supervisor: Its policies.
         leaving: How its workers are cancelled.
         emit: Sends one value, and counts what became of it.
+        tracks: Items are ``Tracked``.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Chunked:
         supervisor: Supervisor,
         leaving: Leaving,
         emit: Callable[[Any], Coroutine[Any, Any, None]],
+        tracks: bool = False,
     ) -> None:
         several = stage.concurrency > 1
         places = 2 * stage.concurrency if several and stage.ordered else stage.concurrency
@@ -79,6 +81,7 @@ class Chunked:
         self._supervisor = supervisor
         self._leaving = leaving
         self._emit = emit
+        self._tracks = tracks
         self._order = Order(0, emit) if several and stage.ordered else None
         self._pace = Pace(calls.chunk_seconds)
         self._patience = calls.chunk_seconds * _LATE
@@ -117,7 +120,8 @@ class Chunked:
         wanted = self._pace.length(channel.ready, lane.idle if lane is not None else 1)
         items = deque(channel.take_more(self.hands.take(wanted)))
         self._tally.taken += len(items)
-        return Lot(items, None if self._order is None else self._order.draw())
+        ticket = None if self._order is None else self._order.draw()
+        return Lot(items, ticket, tracks=self._tracks)
 
     async def _wait_for_items(self) -> None:
         """Wait until there are some, and it is worth while to take them now."""
@@ -239,7 +243,7 @@ class Chunked:
             if self._may_leave(lot):
                 await self._flush(lot)
             since = chunk.began if chunk.began is not None else self._loop.time()
-            self._keep(lot, [await self._made(call, stop, since)])
+            self._keep(lot, [await self._made(call, stop, since, lot)])
         if first:
             self._post_first(call, lot, first)
         if lot.chunks:
@@ -269,6 +273,8 @@ class Chunked:
 
     def _keep(self, lot: Lot, values: list[Any]) -> None:
         """These were made, in order."""
+        if self._tracks:
+            values = lot.tracked(values)
         lot.made = lot.made + values if lot.made else values
         if len(values) == 1 and values[0] is NOTHING:
             lot.holes = True
@@ -300,7 +306,7 @@ class Chunked:
         counters.filtered += absent
         counters.settled += len(values)
 
-    async def _made(self, call: Call, stop: Stop, since: float) -> Any:
+    async def _made(self, call: Call, stop: Stop, since: float, lot: Lot) -> Any:
         """What comes, under the stage's policies, of the item at which a chunk has stopped."""
         item, attempt = stop.item, 1
         while True:
@@ -308,7 +314,8 @@ class Chunked:
             if error is None:
                 return made
             try:
-                if not await self._supervisor.again(error, item, attempt, since):
+                told = lot.origins[0] if self._tracks else item
+                if not await self._supervisor.again(error, told, attempt, since):
                     return NOTHING
             finally:
                 del error  # Its traceback has frames that have the item: a cycle.

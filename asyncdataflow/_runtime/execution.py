@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from ..delivery import has_answered_source
 from ..errors import ChannelClosed, ShutdownTimeoutError, UnevenZipError
 from ..graph import Graph
 from ..naming import annotate, describe_error
@@ -52,6 +53,7 @@ class Execution:
 
     Attributes:
         output: The output edge.
+        tracks: Items are tracked, because a source is answered.
         completed: It came to its end by itself, drained maybe, and not because it was stopped.
     """
 
@@ -87,6 +89,7 @@ class Execution:
         self._cancelled: set[asyncio.Task[None]] = set()
         self._grace = self._patience = GRACE
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        self.tracks = graph.kept(has_answered_source)
         self._opening = True
         # Known before it is made: a task of an eager factory runs at once.
         self._runner: asyncio.Task[None] | None = None
@@ -275,12 +278,27 @@ class Execution:
                 work.dead_letters.close()
         if not self._tasks:
             self._turn()
+        elif self.tracks and self.output.ended():
+            self.nothing_under_way()
+
+    def nothing_under_way(self) -> None:
+        """Every result is with the consumer, or was: sources that wait to hear of a message hear it now or never."""
+        held = self.output.statistics().held
+        if self.tracks and not held and all(work.is_answered for work in self._tasks.values()):
+            for work in self.works:
+                work.nothing_left()
 
     def _demand_gone(self, works: list[Work]) -> None:
         """Retire those of whose results nobody wants any more."""
         for work in works:
             channels = work.outlet.channels
-            if work.alive and not work.retired and channels and all(each.abandoned for each in channels):
+            if not work.alive or work.retired or not channels or not all(each.abandoned for each in channels):
+                continue
+            if work.is_answered:
+                # What it has given may be under way still, and is answered first.
+                work.drain()
+                work.cut()
+            else:
                 work.retired = True
                 self._cancel([task for task, of in self._tasks.items() if of is work])
                 self._call_later(self._grace, self._end_with_retired)
@@ -321,6 +339,8 @@ class Execution:
     def _cut_sources(self) -> None:
         """Sources that still wait at an await for their next item are not waited for."""
         self._cancel([task for task, work in self._tasks.items() if work.may_be_cut])
+        for work in self.works:
+            work.cut()
 
     def _opening_expired(self) -> None:
         """A resource swallows its cancellation while it is opened: it is left behind."""

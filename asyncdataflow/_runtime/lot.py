@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .chunk import Chunk
+from .pull import NOTHING
+from .tracked import Tracked, made_of
 
 __all__ = ("Lot",)
 
@@ -26,12 +28,27 @@ class Lot:
         holes: Among them is ``NOTHING``.
         held: Items and values of it that have not left.
         late: The last chunk lasts longer than it was to.
+        origins: Where items are tracked: those that have not come to anything, in order; their
+            items are what is on its way, since a thread must not be the last to know of a receipt.
     """
 
-    __slots__ = ("_news", "_timer", "_waiter", "chunks", "held", "holes", "late", "made", "rest", "ticket")
+    __slots__ = (
+        "_news",
+        "_timer",
+        "_waiter",
+        "chunks",
+        "held",
+        "holes",
+        "late",
+        "made",
+        "origins",
+        "rest",
+        "ticket",
+    )
 
-    def __init__(self, items: deque[Any], ticket: int | None) -> None:
-        self.rest = items
+    def __init__(self, items: deque[Any], ticket: int | None, *, tracks: bool = False) -> None:
+        self.origins: deque[Tracked] = items if tracks else deque()
+        self.rest = deque([each.item for each in items]) if tracks else items
         self.ticket = ticket
         self.chunks: deque[Chunk] = deque()
         self.made: list[Any] = []
@@ -41,6 +58,13 @@ class Lot:
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._news = False
+
+    def tracked(self, values: list[Any]) -> list[Any]:
+        """These came of the first items that are tracked; ``NOTHING`` is said of already."""
+        return [
+            made_of(origin, value) if value is not NOTHING else value
+            for value, origin in [(value, self.origins.popleft()) for value in values]
+        ]
 
     def wake(self, _: object = None) -> None:
         """There is news."""

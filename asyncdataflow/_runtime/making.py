@@ -19,7 +19,8 @@ from .clock import Limiter
 from .leaving import Leaving
 from .pull import NOTHING
 from .routing import Outlet
-from .supervise import Counters, Supervisor, not_an_ending, own_cancel
+from .supervise import Counters, Supervisor, TrackedSupervisor, not_an_ending, own_cancel
+from .tracked import Tracked, made_of, parts_of_item
 
 __all__ = ("Making",)
 
@@ -34,6 +35,7 @@ class Making:
         outlet: Where what it makes goes.
         dead_letters: The edge to its dead-letter sink, where it has one.
         branches: Names of the branches behind it.
+        tracks: Its items are ``Tracked``, because a source of the run is answered.
 
     Attributes:
         counters: Its figures, but for a stretch under way.
@@ -48,6 +50,8 @@ class Making:
         outlet: Outlet,
         dead_letters: Sender[Any] | None = None,
         branches: Sequence[str | None] = (),
+        *,
+        tracks: bool = False,
     ) -> None:
         self.stage = stage
         self.calls = calls
@@ -55,7 +59,9 @@ class Making:
         self.outlet = outlet
         self.dead_letters = dead_letters
         self.counters = Counters()
-        self.supervisor = Supervisor(stage, self.counters, dead_letters)
+        self.tracks = tracks
+        sort = TrackedSupervisor if tracks else Supervisor
+        self.supervisor = sort(stage, self.counters, dead_letters)
         self.leaving = Leaving()
         self._branches = branches
         self._many = stage.call is not None and stage.call.many
@@ -132,11 +138,20 @@ class Making:
         return None if error is None else not_an_ending(error)
 
     async def _once(self, call: Call, item: Any) -> Any:
+        if self.tracks and self.stage.role != "source":
+            return await self._tracked_once(call, item)
         operator = self._operator
         if operator is None:
             return await call.one(item)
         result = item if self.stage.fn is None else await call.one(item)
         return list(operator.decide(item, result, self._branches))
+
+    async def _tracked_once(self, call: Call, item: Tracked) -> Any:
+        operator = self._operator
+        if operator is None:
+            return made_of(item, await call.one(item.item))
+        result = item.item if self.stage.fn is None else await call.one(item.item)
+        return parts_of_item(item, operator.decide(item.item, result, self._branches))
 
     async def emit(self, made: Any) -> None:
         """Send what was made of an item, if anything, and count it."""
@@ -145,9 +160,13 @@ class Making:
                 await self.outlet.deliver(made)
                 empty = not made
             else:
-                empty = made is None and not self.outlet.keeps_none
+                value = made.item if self.tracks else made
+                empty = value is None and not self.outlet.keeps_none
                 if not empty:
                     await self.outlet.send(made)
+                elif self.tracks:
+                    made.settle()
+                del value  # Else it lives as long as this.
             if empty:
                 self.counters.filtered += 1
             else:

@@ -11,7 +11,7 @@ from ..errors import ChannelClosed
 from ..operators.protocol import ALL, ANY, Delivery
 from .channel import Channel, Sender
 
-__all__ = ("Discard", "Edges", "Outlet", "Results")
+__all__ = ("Discard", "Edges", "Outlet", "Results", "send_to_all", "send_to_any")
 
 
 class Outlet(Protocol):
@@ -188,22 +188,22 @@ class Edges:
         """Send to every branch."""
         if self._only is not None:
             await self._only.send(value)
-        elif not await _send_to_all([(sender, value) for sender in self._all]):
-            raise ChannelClosed(_names(self._all))
+        elif not await send_to_all([(sender, value) for sender in self._all]):
+            raise self._nobody_left()
 
     async def deliver(self, deliveries: Iterable[Delivery]) -> None:
         """Send each value to its branch; a branch that wants no more is passed over."""
         if self.channels and all(each.abandoned for each in self.channels):
-            raise ChannelClosed(", ".join(each.name for each in self.channels))
+            raise self._nobody_left()
         together: list[tuple[Sender[Any], Any]] = []
         for branch, value in deliveries:
             if branch == ANY:
-                await _send_to_any(self._all, value)
+                await send_to_any(self._all, value)
             else:
                 to = self._all if branch == ALL else self._branches[branch]
                 together += [(sender, value) for sender in to]
         if together:
-            await _send_to_all(together)
+            await send_to_all(together)
 
     def room(self) -> int:
         """The least room of any edge."""
@@ -244,8 +244,11 @@ class Edges:
         for sender in self._all:
             sender.put_into_claimed(values)
         if all(each.abandoned for each in self.channels):
-            raise ChannelClosed(_names(self._all))
+            raise self._nobody_left()
         return 0
+
+    def _nobody_left(self) -> ChannelClosed:
+        return ChannelClosed(", ".join(each.name for each in self.channels))
 
     def close(self) -> None:
         """Close every sender."""
@@ -261,11 +264,7 @@ def _to_each(lays: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
     return lay
 
 
-def _names(senders: Sequence[Sender[Any]]) -> str:
-    return ", ".join(each.channel.name for each in senders)
-
-
-async def _send_to_all(sends: Sequence[tuple[Sender[Any], Any]]) -> int:
+async def send_to_all(sends: Sequence[tuple[Sender[Any], Any]]) -> int:
     """Send each value to its sender, all in one step; how many of them were wanted."""
     waiting: list[tuple[Channel[Any], asyncio.Future[bool]]] = []
     wanted = 0
@@ -286,7 +285,7 @@ async def _send_to_all(sends: Sequence[tuple[Sender[Any], Any]]) -> int:
     return wanted
 
 
-async def _send_to_any(senders: Sequence[Sender[Any]], item: Any) -> None:
+async def send_to_any(senders: Sequence[Sender[Any]], item: Any) -> None:
     """Send to the freest of several channels, waiting while all are full.
 
     Raises:

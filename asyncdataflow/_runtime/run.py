@@ -18,6 +18,7 @@ from ..stats import RunState, RunStats, StageStats
 from .baton import Baton, Stretch
 from .execution import GRACE, Execution
 from .supervise import Counters
+from .tracked import Tracked
 from .worker import Work
 
 __all__ = ("Run",)
@@ -73,6 +74,7 @@ class Run(AsyncIterator[T], Generic[T]):
         self._told = 0
         self._lift: Callable[[], T] = deque[T]().popleft
         self._holds = False
+        self._held: Tracked | None = None
         self._waiting = False
         self._closed = False
         self._raised = False
@@ -105,6 +107,7 @@ class Run(AsyncIterator[T], Generic[T]):
 
         An error of the block's own body wins; what the run raised becomes a note on it.
         """
+        self._answer(error)
         cancelled = await self._end()
         failure = self._failure()
         # A cancellation that arrived meanwhile has to come out, or whoever cancelled waits in vain.
@@ -147,15 +150,19 @@ class Run(AsyncIterator[T], Generic[T]):
         try:
             if self._holds:
                 self._holds = False
+                self._answer(None)
                 execution.output.release()
             self._stretch.baton.drop()
             result = await execution.results.receive(self._tally.received - self._told)
         except EndOfChannel:
+            execution.nothing_under_way()
             await execution.wait_ended()
         else:
             self._holds = True
             self._tally.received += 1
             self._told = self._tally.received
+            if execution.tracks:
+                return self._handed_over(result)
             # Whoever waits for a slot has to be told of those that the stretch will have freed.
             execution.output.wake_senders_soon()
             self._stretch.begin()
@@ -213,6 +220,7 @@ class Run(AsyncIterator[T], Generic[T]):
 
         Raises what failed, if nobody was told yet.
         """
+        self._answer(sys.exc_info()[1])
         cancelled = await self._end()
         if cancelled is not None:
             raise cancelled
@@ -273,6 +281,22 @@ class Run(AsyncIterator[T], Generic[T]):
         """What gives the next results without asking again, no more of them than make up a turn."""
         items = execution.output.lift(execution.results.turn_left)
         return (item[1] for item in items).__next__ if len(self.graph.outputs) > 1 else items.__next__
+
+    def _handed_over(self, result: Any) -> tuple[int, T]:
+        """A result that is tracked; it is done with when the next one is asked for."""
+        place, held = result if len(self.graph.outputs) > 1 else (0, result)
+        self._held = held
+        return place, held.item
+
+    def _answer(self, error: BaseException | None) -> None:
+        """Say what became of the result that the consumer has."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if error is None:
+            held.settle()
+        else:
+            held.fail(error)
 
     def _failure(self) -> BaseException | None:
         """The failure, for the first who asks."""

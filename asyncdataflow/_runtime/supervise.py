@@ -14,8 +14,9 @@ from ..naming import annotate, describe_item, place
 from ..policy import DeadLetterPolicy, Retry
 from ..stage import Stage
 from .channel import Sender
+from .tracked import Tracked, made_of
 
-__all__ = ("Counters", "Supervisor", "not_an_ending", "own_cancel", "unordered_cancel")
+__all__ = ("Counters", "Supervisor", "TrackedSupervisor", "not_an_ending", "own_cancel", "unordered_cancel")
 
 
 @dataclass(slots=True)
@@ -89,8 +90,7 @@ class Supervisor:
             return
         self.annotate(error, item, attempt)
         if isinstance(self._on_error, DeadLetterPolicy) and self._dead_letters is not None:
-            letter = DeadLetter(item, error, self._name, self._path, attempt, time.time())
-            await self._dead_letters.send(letter)
+            await self._dead_letters.send(self._letter(error, item, attempt))
             self._counters.dead_lettered += 1
             return
         self._counters.failed += 1
@@ -98,6 +98,9 @@ class Supervisor:
             raise error
         finally:
             del error, item
+
+    def _letter(self, error: Exception, item: Any, attempt: int) -> Any:
+        return DeadLetter(item, error, self._name, self._path, attempt, time.time())
 
     def annotate(self, error: BaseException, item: Any, attempt: int) -> None:
         """Say on the exception where it was raised and with what."""
@@ -117,6 +120,31 @@ class Supervisor:
             return False
         await asyncio.sleep(wait)
         return True
+
+
+class TrackedSupervisor(Supervisor):
+    """The same for items that are tracked: what became of one is said on its receipt."""
+
+    async def give_up(self, error: Exception, item: Tracked, attempt: int) -> None:
+        """As in ``Supervisor``."""
+        try:
+            await super().give_up(error, item, attempt)
+        except Exception as raised:
+            if raised is error:
+                item.fail(error)
+            raise
+        finally:
+            del error
+        # What has gone to the dead-letter sink has left its receipt behind there.
+        item.settle()
+
+    def _letter(self, error: Exception, item: Tracked, attempt: int) -> Tracked:
+        letter = super()._letter(error, item.item, attempt)
+        return made_of(item, letter)
+
+    def annotate(self, error: BaseException, item: Any, attempt: int) -> None:
+        """As in ``Supervisor``."""
+        super().annotate(error, item.item if isinstance(item, Tracked) else item, attempt)
 
 
 def not_an_ending(error: Exception) -> Exception:

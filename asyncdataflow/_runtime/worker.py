@@ -12,10 +12,11 @@ import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-from ..errors import EndOfChannel
+from ..errors import ChannelClosed, EndOfChannel
 from ..naming import annotate, describe_error
 from ..operators.protocol import StreamOperator
 from .baton import Stretch
+from .answers import Answers, Resume
 from .by_key import KeyedLoop
 from .call import Call, Rejoined
 from .chunked import Chunked
@@ -28,6 +29,8 @@ from .order import Order
 from .ordered import OrderedLoop
 from .plain import PlainLoop
 from .pull import NOTHING, PullAhead
+from .tracked import NOBODY, Tracked
+from .tracked_operator import Origins, TrackedInlet
 
 __all__ = ("NOTHING", "Loop", "Work")
 
@@ -48,14 +51,15 @@ class Work(Making):
         retired: Nobody wants more from it; its cancellation is its end.
     """
 
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
+    def __init__(self, *parts: Any, tracks: bool = False, resume: Resume | None = None) -> None:
+        super().__init__(*parts, tracks=tracks)
         self.draining = False
         self.reading = False
         self.retired = False
         self.alive = 0
         self._stop_making: Callable[[], None] | None = None
         self._chunked = self._in_chunks() if self._may_chunk else None
+        self._answers = Answers(self.stage, self.leaving, resume) if self.calls.is_answered else None
 
     @functools.cached_property
     def _order(self) -> Order:
@@ -76,7 +80,23 @@ class Work(Making):
     @property
     def may_be_cut(self) -> bool:
         """A source that waits at an await; in a thread, it ends at its next yield by itself."""
-        return self.stage.role == "source" and self.reading and self._stop_making is None
+        answered = self._answers is not None
+        return self.stage.role == "source" and self.reading and self._stop_making is None and not answered
+
+    @property
+    def is_answered(self) -> bool:
+        """A source that lives until it knows what became of each message."""
+        return self._answers is not None
+
+    def cut(self) -> None:
+        """Of a source that is answered: wait for no further message, only for what became of the others."""
+        if self._answers is not None and self.reading:
+            self._answers.cut()
+
+    def nothing_left(self) -> None:
+        """Of a source that is answered: nothing is under way any more that could say what became of it."""
+        if self._answers is not None:
+            self._answers.nothing_left()
 
     def drain(self) -> None:
         """Of a source: make no more. What was already made, in a thread maybe ahead, is still sent."""
@@ -87,13 +107,15 @@ class Work(Making):
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
         stage = self.stage
+        if self._answers is not None:
+            return [functools.partial(self._answered_source, self._answers), self._answers.work]
         if stage.role == "source":
             return [self._source]
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
         if self._chunked is not None:
             return [self._chunked.work] * self._chunked.workers
-        lay = self.outlet.laying()
+        lay = None if self.tracks else self.outlet.laying()
         if lay is not None and self._is_plain():
             sort: Callable[..., PlainLoop] = PlainLoop
             if stage.concurrency > 1 and stage.key is not None:
@@ -141,6 +163,7 @@ class Work(Making):
             supervisor=self.supervisor,
             leaving=self.leaving,
             emit=self.emit,
+            tracks=self.tracks,
         )
 
     async def _take(self, work: Callable[[Call, Any], Coroutine[Any, Any, None]]) -> None:
@@ -181,7 +204,7 @@ class Work(Making):
     async def keyed_item(self, call: Call, item: Any) -> None:
         """An item from taking to sending, or to its place behind another one of its key."""
         try:
-            key = self.stage.key(item) if self.stage.key is not None else None
+            key = self._key(item)
             free = self._keyed.begin(key, item)
         except (asyncio.CancelledError, Exception) as raised:
             error = self.own_error(raised)
@@ -198,6 +221,12 @@ class Work(Making):
             await self.whole(call, item)
             await self.rest_of_key(call, key)
 
+    def _key(self, item: Any) -> Any:
+        key = self.stage.key
+        if key is None:
+            return None
+        return key(item.item if self.tracks else item)
+
     async def rest_of_key(self, call: Call, key: Any) -> None:
         """What was parked behind an item that is done."""
         more, item = self._keyed.finish(key)
@@ -213,11 +242,30 @@ class Work(Making):
     async def _stream(self, operator: StreamOperator) -> None:
         """An operator that takes whole streams apart."""
         async with self.calls.worker() as call:
+            if self.tracks:
+                await self._tracked_stream(operator, call)
+                return
             inlets = [Counted(each, self.counters, self.leaving) for each in self.inlets]
             try:
                 await operator.run(inlets, self._send, call.apply)
             finally:
                 self.leaving.begin()
+
+    async def _tracked_stream(self, operator: StreamOperator, call: Call) -> None:
+        origins = Origins(operator)
+        inlets = [
+            TrackedInlet(each, self.counters, self.leaving, origins, tagged=operator.tagged)
+            for each in self.inlets
+        ]
+
+        async def emit(item: Any) -> None:
+            await self._send(origins.made(item))
+
+        try:
+            await operator.run(inlets, emit, call.apply)
+            origins.end()
+        finally:
+            self.leaving.begin()
 
     async def _source(self) -> None:
         """The first step: pull while there is room."""
@@ -226,7 +274,7 @@ class Work(Making):
                 self.reading = True
                 made = await self._made(call, None)
                 self.reading = False
-                await self.emit(made)
+                await self.emit(self._own(made))
                 return
             async with call.each(None) as items:
                 try:
@@ -236,6 +284,31 @@ class Work(Making):
                     self.outlet.close()
                 finally:
                     self.leaving.begin()
+
+    def _own(self, item: Any) -> Any:
+        """What a source sends for what it has made."""
+        if self._answers is not None and item is not NOTHING:
+            return self._answers.desk.track(item)
+        return Tracked(item, NOBODY) if self.tracks and item is not NOTHING else item
+
+    async def _answered_source(self, answers: Answers) -> None:
+        """A source that wants to know what became of each message: it stays open until it does."""
+        async with self.calls.answered(await answers.after()) as subscription:
+            answers.open(subscription)
+            try:
+                try:
+                    await self._pull(aiter(subscription))
+                except ChannelClosed:
+                    if not all(each.abandoned for each in self.outlet.channels):
+                        raise
+                    self.leaving.go_on()
+                finally:
+                    answers.puller = None
+                self.outlet.close()
+                await answers.desk.wait_until_answered()
+            finally:
+                self.leaving.begin()
+                await answers.desk.close()
 
     @staticmethod
     def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
@@ -253,6 +326,11 @@ class Work(Making):
                 stop_making()
             fit = 0 if ahead is None else min(self.outlet.free(), turn.left)
             sent = 0
+            if self._answers is not None:
+                if not self._answers.desk.room:
+                    await self._answers.desk.wait_for_room()
+                    continue
+                fit = min(fit, self._answers.desk.room)
             self.reading = True
             try:
                 if ahead is not None and fit > 0:
@@ -262,6 +340,8 @@ class Work(Making):
             finally:
                 self.reading = False
             if error is not None:
+                if self._answers is not None and self._answers.was_cut(error):
+                    return
                 raise error
             if item is not NOTHING:
                 self.counters.received += 1
@@ -269,7 +349,7 @@ class Work(Making):
                     await self._limiter.wait()
                 # Somebody else has run before it came, or will while it waits.
                 others = fit > 0 or (ahead is not None and self.outlet.is_full())
-                await self._send(item)
+                await self._send(self._own(item))
                 self.counters.settled += 1
                 sent += 1
                 if others:
@@ -287,7 +367,14 @@ class Work(Making):
             return None
         channels = self.outlet.channels
         stretch = Stretch(channels[0].baton, None, channels, self.counters, works=False)
-        return PullAhead(items, self.watched_source(lay), stretch)
+        return PullAhead(items, self.watched_source(self._laying_own(lay)), stretch)
+
+    def _laying_own(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
+        """What sends an item of a source, as it is sent."""
+        if not self.tracks:
+            return lay
+        own = self._own
+        return lambda item: lay(own(item))
 
     async def _pull_ahead(self, ahead: PullAhead, items: int) -> tuple[int, Any, Exception | None]:
         sent, item, raised = await ahead.pull(items)
@@ -336,11 +423,13 @@ class Work(Making):
             finally:
                 del error  # As in ``_made``.
             attempt += 1
+        if self.tracks:
+            item.settle()
         self.counters.settled += 1
 
     async def _expand_once(self, call: Call, item: Any, turn: Loop | None) -> tuple[Exception | None, int]:
         """One pass: the stage's own error, if any, and how many were sent; the outlet's error is raised."""
-        context = call.each(item)
+        context = call.each(item.item if self.tracks else item)
         sent = 0
         try:
             items = await context.__aenter__()
@@ -355,7 +444,7 @@ class Work(Making):
                     break
                 if turn is not None:
                     await turn()
-                await self._send(made)
+                await self._send(item.part(made) if self.tracks else made)
                 del made
                 sent += 1
             through = True

@@ -53,13 +53,19 @@ class ObservedWork(Work):
     """
 
     def __init__(
-        self, trace: Trace, keeper: Keeper, injector: Injector, pulled: Callable[[], None], *parts: Any
+        self,
+        trace: Trace,
+        keeper: Keeper,
+        injector: Injector,
+        pulled: Callable[[], None],
+        *parts: Any,
+        **options: Any,
     ) -> None:
         # First: what works on chunks is made along with the rest.
         self._trace = trace
         self._keeper = keeper
         self._broken = keeper.report
-        super().__init__(*parts)
+        super().__init__(*parts, **options)
         self._injector = injector
         self._pulled = pulled
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()

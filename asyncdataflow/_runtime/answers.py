@@ -1,0 +1,103 @@
+"""Answers: the part of a source's work that tells it what became of its messages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..abc import Positions, Subscription
+from ..errors import StageCancelledError
+from ..stage import Stage
+from .desk import AnswerDesk
+from .leaving import Leaving
+
+__all__ = ("Answers", "Resume")
+
+
+class Resume:
+    """Where a source is to go on, told by the sink that keeps its positions."""
+
+    def __init__(self) -> None:
+        self._told: asyncio.Future[Positions] = asyncio.get_running_loop().create_future()
+
+    def tell(self, positions: Positions) -> None:
+        """The sink is open, and has these."""
+        if not self._told.done():
+            self._told.set_result(positions)
+
+    async def wait(self) -> Positions:
+        """What the sink has."""
+        return await asyncio.shield(self._told)
+
+
+class Answers:
+    """Of one source.
+
+    Args:
+        stage: The source's stage.
+        leaving: How its workers are cancelled.
+        resume: Where a sink keeps its positions: what tells them.
+
+    Attributes:
+        desk: Where its messages are answered, while it is open.
+        puller: The task that pulls, while it does.
+    """
+
+    desk: AnswerDesk
+
+    def __init__(self, stage: Stage[Any, Any], leaving: Leaving, resume: Resume | None) -> None:
+        self._stage = stage
+        self._leaving = leaving
+        self._resume = resume
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_cut = self._lost = False
+        self.puller: asyncio.Task[Any] | None = None
+
+    async def after(self) -> Positions | None:
+        """Where to go on; ``None`` is for the source itself to know."""
+        self.puller = asyncio.current_task()
+        # Whatever comes of the opening, nobody waits for it for ever.
+        if self.puller is not None:
+            self.puller.add_done_callback(self._give_up)
+        return None if self._resume is None else await self._resume.wait()
+
+    def open(self, subscription: Subscription[Any]) -> None:
+        """The source is open."""
+        self.desk = AnswerDesk(self._stage.title, subscription.answer, self._stage.fn.max_unacked)
+        self._opened.set_result(None)
+
+    async def work(self) -> None:
+        """The life of the worker that answers, beside the one that pulls.
+
+        Cancelled, it ends behind the call that it makes: nobody could say of a message in it
+        whether it was answered.
+        """
+        await self._opened
+        if self._lost:
+            return
+        while await self.desk.news():
+            self._leaving.begin()
+            try:
+                await self.desk.tell()
+            finally:
+                self._leaving.go_on()
+
+    def cut(self) -> None:
+        """Wait for no further message."""
+        if self.puller is not None and not self._is_cut:
+            self._is_cut = True
+            self.puller.cancel()
+
+    def nothing_left(self) -> None:
+        """Nothing is under way any more: what is not settled never will be."""
+        if self._opened.done() and not self._lost:
+            self.desk.give_up()
+
+    def was_cut(self, error: Exception) -> bool:
+        """Whether this is no more than that."""
+        return self._is_cut and isinstance(error, StageCancelledError)
+
+    def _give_up(self, _: object) -> None:
+        if not self._opened.done():
+            self._lost = True
+            self._opened.set_result(None)

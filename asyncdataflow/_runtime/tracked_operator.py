@@ -1,0 +1,92 @@
+"""The inlets of an operator that takes whole streams apart, where its items are tracked.
+
+The operator sees items only. What it makes is made of all that it has taken since it last made
+something: of the rows of a zip and the members of a batch that is the truth, of an item that it
+passes on too. What ``combine_latest`` keeps is not done with before a newer one has come.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ..operators.combine import CombineLatest, Zip
+from ..operators.protocol import StreamOperator
+from .channel import Receiver
+from .counted import Counted
+from .leaving import Leaving
+from .supervise import Counters
+from .tracked import Tracked, unite
+
+__all__ = ("Origins", "TrackedInlet")
+
+_NO_PORT: Final = -1
+
+
+class Origins:
+    """What an operator has taken and not made anything of.
+
+    Args:
+        operator: The operator.
+    """
+
+    def __init__(self, operator: StreamOperator) -> None:
+        self._taken: list[Tracked] = []
+        self._keeps = isinstance(operator, CombineLatest)
+        self._rows = isinstance(operator, Zip)
+        self._kept: dict[int, Tracked] = {}
+
+    def add(self, port: int, item: Tracked) -> None:
+        """It takes an item."""
+        if self._keeps:
+            before = self._kept.get(port)
+            self._kept[port] = item.part(item.item)
+            if before is not None:
+                before.settle()
+        self._taken.append(item)
+
+    def made(self, item: Any) -> Tracked:
+        """It makes something of them."""
+        taken, self._taken = self._taken, []
+        return unite(item, taken)
+
+    def end(self) -> None:
+        """It is done: what it has looked at is done with, but for an item of a zip that has found no partner."""
+        if not self._rows:
+            for each in (*self._taken, *self._kept.values()):
+                each.settle()
+        self._taken.clear()
+        self._kept.clear()
+
+
+class TrackedInlet(Counted):
+    """One inlet.
+
+    Args:
+        receiver: The receiving end.
+        counters: The stage's figures.
+        leaving: How its worker is cancelled.
+        origins: Takes what is received.
+        tagged: Items come with their port.
+    """
+
+    __slots__ = ("_origins", "_tagged")
+
+    def __init__(
+        self, receiver: Receiver[Any], counters: Counters, leaving: Leaving, origins: Origins, *, tagged: bool
+    ) -> None:
+        super().__init__(receiver, counters, leaving)
+        self._origins = origins
+        self._tagged = tagged
+
+    async def receive(self) -> Any:
+        """As in ``Counted``."""
+        return self._seen(await super().receive())
+
+    def receive_nowait(self) -> Any:
+        """As in ``Counted``."""
+        return self._seen(super().receive_nowait())
+
+    def _seen(self, received: Any) -> Any:
+        port, item = received if self._tagged else (_NO_PORT, received)
+        self._origins.add(port, item)
+        return (port, item.item) if self._tagged else item.item
