@@ -89,6 +89,7 @@ class AckableSource(abc.ABC, Generic[T]):
 
     Attributes:
         max_unacked: Most messages given and not yet answered; then it is not pulled.
+        has_positions: Every message has a position, which grows within its partition.
 
     Example:
         >>> from contextlib import asynccontextmanager
@@ -117,6 +118,7 @@ class AckableSource(abc.ABC, Generic[T]):
     """
 
     max_unacked: int = 1000
+    has_positions: bool = False
 
     @abc.abstractmethod
     def open(self, after: Positions | None = None) -> AbstractAsyncContextManager[Subscription[T]]:
@@ -162,7 +164,9 @@ class Sink(abc.ABC, Generic[T_contra]):
         """Enter to connect and get the function that writes; leave to flush and disconnect.
 
         When the function returns, what it was given is safe: its sources are told so. What it
-        returns is a result of the run, unless it is ``None``.
+        returns is a result of the run, unless it is ``None``. Of a list it writes all or, raising
+        an ``ItemError`` because one item is no good, none: then each is tried by itself where
+        the stage's ``on_error=`` can do without it.
         """
 
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from ._runtime.run import Run
 from .bound import bound
+from .delivery import Delivery, check_name
 from .draw import dot, mermaid, text
 from .engine import Engine, LiveRun, Plan
 from .errors import DefinitionError, NeedsItemsError, ParameterError
@@ -42,6 +43,9 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         resources: What stages get by the names of keyword-only parameters: a callable is
             called when a run starts and entered where it makes a context manager, anything
             else is passed as it stands.
+        delivery: What is promised of its items when something fails: ``"at_most_once"``,
+            ``"at_least_once"`` or ``"exactly_once"``; a definition that cannot keep it is refused.
+            ``None`` is at least once for every source that can be answered, and nothing for others.
         fuse: Neighbouring stages may share a worker where nobody can notice; with false
             each has its own. At present each always has its own.
 
@@ -68,6 +72,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         name: str = "dataflow",
         resources: Mapping[str, Any] | None = None,
         fuse: bool = True,
+        delivery: Delivery | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -78,6 +83,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         name: str = "dataflow",
         resources: Mapping[str, Any] | None = None,
         fuse: bool = True,
+        delivery: Delivery | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -87,24 +93,27 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         name: str = "dataflow",
         resources: Mapping[str, Any] | None = None,
         fuse: bool = True,
+        delivery: Delivery | None = None,
     ) -> None:
         self.definition = definition
         self.names = names
         self.name = name
         self._fed: Compiled | None = None
+        check_name(delivery)
         self._needs_items: NeedsItemsError | None = None
         try:
-            self._compiled = compile_definition(definition, names)
+            self._compiled = compile_definition(definition, names, delivery=delivery)
         except NeedsItemsError as refused:
             self._needs_items = refused
             try:
-                self._compiled = self._fed = compile_definition(definition, names, feed=True)
+                self._compiled = self._fed = compile_definition(definition, names, feed=True, delivery=delivery)
             except DefinitionError:
                 raise refused from None
         self.resources: Mapping[str, Any] = MappingProxyType(
             _joined_resources(self._compiled.resources, resources or {})
         )
         self.fuse = fuse
+        self.delivery: Delivery | None = delivery
         self._spent: set[str] = set()
         self._checked: set[tuple[bool, frozenset[str]]] = set()
 
@@ -285,7 +294,9 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
     def _with_feed(self) -> Compiled:
         if self._fed is None:
             try:
-                self._fed = compile_definition(self.definition, self.names, feed=True)
+                self._fed = compile_definition(
+                    self.definition, self.names, feed=True, delivery=self.delivery
+                )
             except DefinitionError as refused:
                 raise type(refused)(
                     f"{refused} (the run was given items=, which the first step takes; "

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 from ._runtime.run import Run
+from .errors import UnsettledError
 from .naming import annotate, describe_error
 
 __all__ = ("SyncRun",)
@@ -85,13 +86,16 @@ class SyncRun(Iterator[T], Generic[T]):
 
     def close(self) -> None:
         """Stop the run, wait until nothing is left, and end the thread. Idempotent."""
+        self._close(Run.aclose)
+
+    def _close(self, leave: Callable[[Run[Any]], Awaitable[Any]]) -> None:
         # Another thread may wait for its next result meanwhile, and close when it hears the end.
         with self._lock:
             if self._closed or self._run is None or self._loop is None:
                 self._closed = True
                 return
             try:
-                closing = _outcome(Run.aclose, self._run)
+                closing = _outcome(leave, self._run)
                 _, error = asyncio.run_coroutine_threadsafe(closing, self._loop).result()
             finally:
                 self._end_thread()
@@ -101,7 +105,7 @@ class SyncRun(Iterator[T], Generic[T]):
     def _close_behind(self, error: BaseException) -> None:
         """Close on the way out with an error, which wins."""
         try:
-            self.close()
+            self._close(_left_with(error))
         except BaseException as failure:  # noqa: BLE001 - told on the error that wins
             annotate(error, f"and the run failed: {describe_error(failure)}")
 
@@ -152,8 +156,14 @@ class SyncRun(Iterator[T], Generic[T]):
 
 
 def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any]) -> None:
-    closing = loop.create_task(_outcome(Run.aclose, run))
+    dropped = UnsettledError("the iteration was dropped")
+    closing = loop.create_task(_outcome(_left_with(dropped), run))
     closing.add_done_callback(lambda _: loop.stop())
+
+
+def _left_with(error: BaseException) -> Callable[[Run[Any]], Awaitable[Any]]:
+    """Close because of an error: what the consumer has in hand is not done with."""
+    return lambda run: run.__aexit__(type(error), error, None)
 
 
 async def _outcome(

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from . import operators
 from .abc import AckableSource, Sink, Source, TransactionalSink
+from .delivery import Delivery, as_delivered, delivery_problems
 from .errors import DefinitionError
 from .graph import Graph
 from .naming import callable_name, place
@@ -46,13 +47,16 @@ class Compiled:
     resources: Mapping[str, Any] = field(default_factory=dict)
 
 
-def compile_definition(definition: Any, names: Names | None = None, *, feed: bool = False) -> Compiled:
+def compile_definition(
+    definition: Any, names: Names | None = None, *, feed: bool = False, delivery: Delivery | None = None
+) -> Compiled:
     """Make the graph of a definition.
 
     Args:
         definition: Nested tuples, lists, sets and dicts, a ``|`` expression, text, or one stage.
         names: Where the names of a text are looked up.
         feed: For a run that is given ``items=``: they are the source, and the first step takes them.
+        delivery: What is promised of its items when something fails.
 
     Raises:
         DefinitionError: The definition can be known to be wrong; says where, and what to write.
@@ -60,10 +64,10 @@ def compile_definition(definition: Any, names: Names | None = None, *, feed: boo
     reader = _Reader()
     tree = reader.definition(definition, names, "definition")
     graph = wire(tree, feed=feed)
-    found = problems(graph)
+    found = problems(graph) + delivery_problems(graph, delivery)
     if found:
         raise DefinitionError("\n".join(found))
-    return Compiled(graph, reader.resources)
+    return Compiled(as_delivered(graph, delivery), reader.resources)
 
 
 class _Reader:

@@ -10,24 +10,9 @@ from ..errors import StageCancelledError
 from ..stage import Stage
 from .desk import AnswerDesk
 from .leaving import Leaving
+from .resume import Resume
 
-__all__ = ("Answers", "Resume")
-
-
-class Resume:
-    """Where a source is to go on, told by the sink that keeps its positions."""
-
-    def __init__(self) -> None:
-        self._told: asyncio.Future[Positions] = asyncio.get_running_loop().create_future()
-
-    def tell(self, positions: Positions) -> None:
-        """The sink is open, and has these."""
-        if not self._told.done():
-            self._told.set_result(positions)
-
-    async def wait(self) -> Positions:
-        """What the sink has."""
-        return await asyncio.shield(self._told)
+__all__ = ("Answers",)
 
 
 class Answers:

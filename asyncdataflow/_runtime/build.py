@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..graph import Graph, named
-from ..delivery import has_answered_source
-from ..layout import Site, lay_out
+from ..delivery import has_answered_source, upstream
+from ..layout import Pipe, Site, lay_out
 from ..parameters import for_call
+from ..policy import Buffer
 from ..stage import Stage
+from .baton import Baton
 from .call import Bound, Calls
 from .channel import Channel, Sender
 from .parts import Parts
+from .resume import Resume
 from .routing import Discard, Edges, Outlet, Results
+from .tracked import Tracked
 from .tracked_routing import TrackedDiscard, TrackedEdges, TrackedResults
 from .worker import Work
 
@@ -39,25 +44,45 @@ def build(
         parts: What makes channels and workers.
     """
     layout = graph.kept(lay_out)
-    channels = [
-        parts.channel(
-            pipe.target.buffer,
-            pipe.target.overflow,
-            name=named(pipe.target),
-            tagged=pipe.tagged,
-            baton=results.baton,
-        )
-        for pipe in layout.pipes
-    ]
-    only = len(graph.outputs) == 1
     tracks = graph.kept(has_answered_source)
+    channels = [_channel(pipe, results.baton, parts, tracks=tracks) for pipe in layout.pipes]
+    only = len(graph.outputs) == 1
     nothing = Bound(items=items)
+    resumes = _resumes(graph) if tracks else {}
     works = []
     for site in layout.sites:
         bound = _bind(site.stage, params, resources, items) if site.takes_parameters else nothing
         outlet = (_tracked_outlet if tracks else _outlet)(site, channels, results, only=only)
-        works.append(_work(site, channels, outlet, bound, graph, parts, tracks=tracks))
+        works.append(_work(site, channels, outlet, bound, graph, parts, tracks=tracks, resumes=resumes))
     return works
+
+
+def _resumes(graph: Graph) -> dict[str, dict[str, Resume]]:
+    """By name of a sink that stores where its sources stand, what tells each of them, by its name."""
+    return {
+        named(sink): {named(each): Resume() for each in upstream(graph, sink) if each.role == "source"}
+        for sink in graph.stages
+        if sink.call is not None and sink.call.kind == "transactional_sink"
+    }
+
+
+def _channel(pipe: Pipe, baton: Baton, parts: Parts, *, tracks: bool) -> Channel[Any]:
+    stage = pipe.target
+    buffer = _of_tracked(stage.buffer) if tracks else stage.buffer
+    made = parts.channel(buffer, stage.overflow, name=named(stage), tagged=pipe.tagged, baton=baton)
+    if tracks:
+        made.tell_of_drops(_settle_tagged if pipe.tagged else Tracked.settle)
+    return made
+
+
+def _of_tracked(buffer: Buffer) -> Buffer:
+    """The same, which measures what is tracked."""
+    size = buffer.size
+    return buffer if buffer.bytes is None else dataclasses.replace(buffer, size=lambda each: size(each.item))
+
+
+def _settle_tagged(item: tuple[int, Tracked]) -> None:
+    item[1].settle()
 
 
 def _bind(
@@ -77,16 +102,19 @@ def _work(
     parts: Parts,
     *,
     tracks: bool,
+    resumes: Mapping[str, Mapping[str, Resume]],
 ) -> Work:
     stage = site.stage
+    told = [own[named(stage)] for own in resumes.values() if named(stage) in own]
     return parts.work(
         stage,
-        Calls(stage, bound, outlet.room, parts.workshop),
+        Calls(stage, bound, outlet.room, parts.workshop, resumes.get(named(stage))),
         [channels[each].receiver() for each in site.inlets],
         outlet,
         None if site.dead_letters is None else channels[site.dead_letters].sender(),
         graph.branches.get(named(stage), ()),
         tracks=tracks,
+        resume=told[0] if told else None,
     )
 
 

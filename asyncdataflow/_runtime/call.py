@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from ..abc import Positions, Subscription
+from ..abc import Commits, Positions, Subscription
 from ..errors import ArgumentsError, StageTimeoutError
 from ..operators.streamwise import opened
 from ..parameters import spread
@@ -44,6 +44,7 @@ from .chunk import Chunk
 from .lane import Lane, LaneIterator, Target
 from .process import ProcessTarget
 from .rejoined import Rejoined, handing_over, members
+from .resume import Resume
 from .result import checked, is_unsettled, settled, settled_and_checked
 from .workshop import Workshop
 
@@ -102,6 +103,7 @@ class Calls:
         bound: What the callable gets by name.
         room: Items that are sure to find room behind the stage.
         workshop: Where threads and processes come from.
+        resumes: Of a sink that stores where its sources stand: what tells each of them, by name.
 
     Attributes:
         lane: The threads.
@@ -110,7 +112,12 @@ class Calls:
     """
 
     def __init__(
-        self, stage: Stage[Any, Any], bound: Bound, room: Callable[[], int], workshop: Workshop
+        self,
+        stage: Stage[Any, Any],
+        bound: Bound,
+        room: Callable[[], int],
+        workshop: Workshop,
+        resumes: Mapping[str, Resume] | None = None,
     ) -> None:
         if stage.call is None:
             raise ValueError(f"{stage!r} is of no graph: it is not known how to call it")
@@ -118,6 +125,7 @@ class Calls:
         self._stage = stage
         self._how = stage.call
         self._workshop = workshop
+        self._resumes = resumes or {}
         self._clock = asyncio.get_running_loop().time
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
@@ -144,13 +152,18 @@ class Calls:
             post = functools.partial(self._post, lane)
             made = (self._lane_one(lane), self._lane_each(lane), self._lane_apply(lane))
             return nullcontext(Call(*made, settled_and_checked, post))
-        if self._stage.per_worker or self._how.kind == "sink":
+        if self._stage.per_worker or self._how.kind == "sink" or self.keeps_positions:
             return _Opening(self._enter_worker)
         return nullcontext(self._on_the_loop(self._given({})))
 
     async def _enter_worker(self, stack: AsyncExitStack) -> Call:
         if self._how.kind == "sink":
             return self._on_the_loop(await stack.enter_async_context(self._stage.fn.open()))
+        if self.keeps_positions:
+            commits: Commits[Any] = await stack.enter_async_context(self._stage.fn.open())
+            for source, resume in self._resumes.items():
+                resume.tell(await commits.positions(source))
+            return self._on_the_loop(_committing(commits))
         own = {name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()}
         return self._on_the_loop(self._given(own))
 
@@ -173,6 +186,17 @@ class Calls:
             function if self.is_direct else _not_direct,
             self._how.kind == "coroutine",
         )
+
+    @property
+    def keeps_positions(self) -> bool:
+        """A sink that stores where its sources stand, and is called with items and positions."""
+        return self._how.kind == "transactional_sink"
+
+    @property
+    def most_at_once(self) -> int:
+        """Items that a call takes, as a list where it takes more than one."""
+        sink = self._how.kind in ("sink", "transactional_sink")
+        return int(self._stage.fn.chunk) if sink else 1
 
     @property
     def is_answered(self) -> bool:
@@ -340,6 +364,13 @@ def _checked_coroutine(function: Callable[[Any], Awaitable[Any]]) -> Callable[[A
         return checked(await function(item))
 
     return one
+
+
+def _committing(commits: Commits[Any]) -> Callable[[Any], Awaitable[None]]:
+    async def write(items_and_positions: tuple[Any, Any]) -> None:
+        await commits.write(*items_and_positions)
+
+    return write
 
 
 def _called(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

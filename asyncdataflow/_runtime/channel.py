@@ -77,6 +77,10 @@ class Channel(Sending[T]):
             dropped=self._store.dropped,
         )
 
+    def tell_of_drops(self, tell: Callable[[T], None]) -> None:
+        """Call with each item that its policy drops."""
+        self._store.on_drop = tell
+
     @property
     def abandoned(self) -> bool:
         """Every receiver has closed."""

@@ -88,7 +88,7 @@ class Sending(Edge[T]):
             raise ChannelClosed(self.name)
         size = self._store.measure(item)
         if self._putters or not self._store.fits(size):
-            verdict = self._store.overflows(size)
+            verdict = self._store.overflows(size, item)
             if verdict is None:
                 return False
             if not verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ..errors import BufferFullError
@@ -28,6 +29,7 @@ class Store(Generic[T]):
         claims: Slots promised to senders.
         dropped: Items dropped so far.
         is_bare: Only a number of items bounds it, and none is ever dropped.
+        on_drop: Called with each item dropped, where somebody wants to know.
     """
 
     __slots__ = (
@@ -44,6 +46,7 @@ class Store(Generic[T]):
         "is_bare",
         "items",
         "name",
+        "on_drop",
     )
 
     def __init__(self, name: str, buffer: Buffer, overflow: Overflow, *, tagged: bool) -> None:
@@ -57,6 +60,7 @@ class Store(Generic[T]):
         self._bytes = self._claimed = 0
         self._most = buffer.items
         self.is_bare = self._sizes is None and overflow is Overflow.BLOCK
+        self.on_drop: Callable[[T], None] | None = None
 
     @property
     def room(self) -> int:
@@ -110,7 +114,7 @@ class Store(Generic[T]):
         self.claims -= 1
         self._claimed -= size
 
-    def overflows(self, size: int) -> bool | None:
+    def overflows(self, size: int, item: T) -> bool | None:
         """What becomes of an item without room.
 
         True: it may be put now. False: it was dropped. ``None``: it has to wait.
@@ -122,9 +126,13 @@ class Store(Generic[T]):
                 f"the edge into {self.name} is full ({self._buffer.items} items) and its overflow is 'fail'"
             )
         if self._overflow is Overflow.DROP_NEWEST or not self.items:
-            self.dropped += 1
+            self._drop(item)
             return False
         while self.items and not self.fits(size):
-            self.pop()
-            self.dropped += 1
+            self._drop(self.pop())
         return True
+
+    def _drop(self, item: T) -> None:
+        self.dropped += 1
+        if self.on_drop is not None:
+            self.on_drop(item)

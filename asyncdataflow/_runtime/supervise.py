@@ -74,14 +74,20 @@ class Supervisor:
             True, after the wait, to try again; false when the item has been skipped or
             sent to the dead-letter sink. Otherwise raises ``error`` with a note.
         """
-        if self._retry is not None and await self._waited(self._retry, error, attempt, since):
-            self._counters.retried += 1
+        if await self.waited(error, attempt, since):
             return True
         try:
             await self.give_up(error, item, attempt)
         finally:
             del error, item  # The traceback gets this frame: a cycle.
         return False
+
+    async def waited(self, error: Exception, attempt: int, since: float) -> bool:
+        """Whether there is another attempt; true after the wait for it."""
+        if self._retry is None or not await self._waited(self._retry, error, attempt, since):
+            return False
+        self._counters.retried += 1
+        return True
 
     async def give_up(self, error: Exception, item: Any, attempt: int) -> None:
         """Skip the item, send it to the dead-letter sink, or raise ``error`` with a note."""

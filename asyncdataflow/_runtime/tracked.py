@@ -19,11 +19,17 @@ from typing import Any, Final, Protocol
 from ..errors import UnsettledError
 from ..message import Message
 
-__all__ = ("NOBODY", "Desk", "Nobody", "Receipt", "Tracked", "United", "made_of", "parts_of_item", "unite")
+__all__ = ("NOBODY", "Desk", "Nobody", "Receipt", "Tracked", "United", "made_of", "parts_of_item", "positions_of", "unite")
 
 
 class Desk(Protocol):
-    """Where the messages of one source are answered."""
+    """Where the messages of one source are answered.
+
+    Attributes:
+        source: The source's name.
+    """
+
+    source: str
 
     def settled(self, receipt: Receipt) -> None:
         """Nothing that was made of its message is under way any more; called once."""
@@ -238,3 +244,12 @@ def parts_of_item(origin: Tracked, deliveries: Iterable[tuple[int, Any]]) -> lis
     parts = [(branch, origin.part(value)) for branch, value in deliveries]
     origin.settle()
     return parts
+
+
+def positions_of(items: Iterable[Tracked]) -> dict[str, dict[Any, Any]]:
+    """Of each source and partition, where the last of the items lies, which come in order."""
+    positions: dict[str, dict[Any, Any]] = {}
+    for each in items:
+        for desk, message in each.messages():
+            positions.setdefault(desk.source, {})[message.partition] = message.position
+    return positions

@@ -16,7 +16,7 @@ from ..errors import ChannelClosed, EndOfChannel
 from ..naming import annotate, describe_error
 from ..operators.protocol import StreamOperator
 from .baton import Stretch
-from .answers import Answers, Resume
+from .answers import Answers
 from .by_key import KeyedLoop
 from .call import Call, Rejoined
 from .chunked import Chunked
@@ -28,7 +28,9 @@ from .making import Making
 from .order import Order
 from .ordered import OrderedLoop
 from .plain import PlainLoop
+from .together import write_together
 from .pull import NOTHING, PullAhead
+from .resume import Resume
 from .tracked import NOBODY, Tracked
 from .tracked_operator import Origins, TrackedInlet
 
@@ -111,6 +113,8 @@ class Work(Making):
             return [functools.partial(self._answered_source, self._answers), self._answers.work]
         if stage.role == "source":
             return [self._source]
+        if self.calls.most_at_once > 1:
+            return [functools.partial(write_together, self, self.calls.most_at_once)] * stage.concurrency
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
         if self._chunked is not None:

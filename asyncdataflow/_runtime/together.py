@@ -1,0 +1,134 @@
+"""The loop of a worker of a sink that writes what lies there in one call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..errors import EndOfChannel, ItemError
+from ..stage import Stage
+from .call import Call, Calls
+from .channel import Receiver
+from .clock import Turn
+from .leaving import Leaving
+from .routing import Outlet
+from .supervise import Counters, Supervisor
+from .tracked import positions_of, unite
+
+__all__ = ("Together", "write_together")
+
+
+class Together(Protocol):
+    """What is needed of the stage's work."""
+
+    stage: Stage[Any, Any]
+    calls: Calls
+    inlets: Sequence[Receiver[Any]]
+    outlet: Outlet
+    counters: Counters
+    supervisor: Supervisor
+    leaving: Leaving
+    tracks: bool
+
+    def own_error(self, raised: BaseException) -> Exception | None:
+        """What the stage raised, as an error for its policies; ``None`` where it is not for them."""
+
+
+async def write_together(work: Together, most: int) -> None:
+    """The life of a worker.
+
+    Args:
+        work: Its stage's work.
+        most: Most items in one call.
+    """
+    (inlet,) = work.inlets
+    turn = Turn(asyncio.get_running_loop())
+    async with work.calls.worker() as call:
+        try:
+            while not work.leaving.asked:
+                try:
+                    await inlet.wait()
+                except EndOfChannel:
+                    return
+                items = inlet.channel.take_more(most)
+                await _Chunk(work, call).write(items)
+                del items
+                if turn.due():
+                    await asyncio.sleep(0)
+        finally:
+            work.leaving.begin()
+
+
+class _Chunk:
+    """Items that are written together, or, where that fails and some may be left out, one by one."""
+
+    def __init__(self, work: Together, call: Call) -> None:
+        self._work = work
+        self._call = call
+        self._loop = asyncio.get_running_loop()
+
+    async def write(self, items: list[Any]) -> None:
+        """Write them all."""
+        self._work.counters.received += len(items)
+        error = await self._tried(items)
+        if error is None:
+            return
+        try:
+            for item in items:
+                left: Exception | None = error
+                if isinstance(error, ItemError) and len(items) > 1:
+                    # One bad row must not take the others with it.
+                    left = await self._tried([item])
+                if left is not None:
+                    await self._give_up(left, item)
+                del left
+        finally:
+            del error
+
+    async def _tried(self, items: list[Any]) -> Exception | None:
+        """All attempts on these together; the last one's error."""
+        supervisor, attempt, since = self._work.supervisor, 1, self._loop.time()
+        while True:
+            error = await self._once(items)
+            if error is None:
+                return None
+            if not await supervisor.waited(error, attempt, since):
+                return error
+            attempt += 1
+
+    async def _give_up(self, error: Exception, item: Any) -> None:
+        try:
+            await self._work.supervisor.give_up(error, item, self._work.supervisor.attempts or 1)
+        finally:
+            del error
+        self._work.counters.settled += 1
+
+    async def _once(self, items: list[Any]) -> Exception | None:
+        """One attempt; the sink's own error."""
+        work = self._work
+        values: Any = [each.item for each in items] if work.tracks else items
+        if work.calls.keeps_positions:
+            values = (values, positions_of(items) if work.tracks else {})
+        try:
+            made = await self._call.one(values)
+        except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - the work knows whose it is
+            error = work.own_error(raised)
+            if error is None:
+                raise
+            return error
+        await self._settle(items, made)
+        return None
+
+    async def _settle(self, items: list[Any], made: Any) -> None:
+        counters = self._work.counters
+        if made is None:
+            counters.filtered += len(items)
+            for each in items if self._work.tracks else ():
+                each.settle()
+        else:
+            # One result of them all.
+            counters.filtered += len(items) - 1
+            await self._work.outlet.send(unite(made, items) if self._work.tracks else made)
+            counters.sent += 1
+        counters.settled += len(items)
