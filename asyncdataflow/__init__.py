@@ -15,13 +15,17 @@ A map of the floors; imports go down only::
 from __future__ import annotations
 
 from ._runtime.run import Run as Run
+from .abc import AckableSource as AckableSource
 from .abc import Sink as Sink
 from .abc import Source as Source
+from .abc import TransactionalSink as TransactionalSink
 from .dataflow import DataFlow as DataFlow
 from .errors import DataFlowError as DataFlowError
 from .errors import DefinitionError as DefinitionError
 from .graph import Graph as Graph
+from .message import Answer as Answer
 from .message import DeadLetter as DeadLetter
+from .message import Message as Message
 from .operators import balance as balance
 from .operators import batch as batch
 from .operators import combine_latest as combine_latest
@@ -45,18 +49,22 @@ from .stage import Stage as Stage
 from .stage import stage as stage
 
 __all__ = (
+    "AckableSource",
+    "Answer",
     "Buffer",
     "DataFlow",
     "DataFlowError",
     "DeadLetter",
     "DefinitionError",
     "Graph",
+    "Message",
     "Rate",
     "Retry",
     "Run",
     "Sink",
     "Source",
     "Stage",
+    "TransactionalSink",
     "balance",
     "batch",
     "combine_latest",

@@ -273,8 +273,10 @@ class Chunked:
 
     def _keep(self, lot: Lot, values: list[Any]) -> None:
         """These were made, in order."""
-        if self._tracks:
-            values = lot.tracked(values)
+        self._line_up(lot, lot.tracked(values) if self._tracks else values)
+
+    def _line_up(self, lot: Lot, values: list[Any]) -> None:
+        """These may leave when it is their turn."""
         lot.made = lot.made + values if lot.made else values
         if len(values) == 1 and values[0] is NOTHING:
             lot.holes = True

@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import ChannelClosed, EndOfChannel
 from ..naming import annotate, describe_error
 from ..operators.protocol import StreamOperator
+from ..operators.streamwise import opened
 from .baton import Stretch
 from .answers import Answers
 from .by_key import KeyedLoop
@@ -301,7 +302,8 @@ class Work(Making):
             answers.open(subscription)
             try:
                 try:
-                    await self._pull(aiter(subscription))
+                    async with opened(subscription) as messages:
+                        await self._pull(messages)
                 except ChannelClosed:
                     if not all(each.abandoned for each in self.outlet.channels):
                         raise

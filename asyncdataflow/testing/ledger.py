@@ -75,9 +75,9 @@ class Ledger:
         """A channel of a run."""
         return ObservedChannel(self._trace, self.report, *args, **options)
 
-    def work(self, *args: Any) -> Work:
+    def work(self, *args: Any, **options: Any) -> Work:
         """What works on a stage of a run."""
-        return ObservedWork(self._trace, self, self._injector, self._check_bounds, *args)
+        return ObservedWork(self._trace, self, self._injector, self._check_bounds, *args, **options)
 
     def said(self, message: tuple[Job | None, bool, Any]) -> None:
         """A thread says something; an item of an iterator has to be heard on the loop, once and in turn."""

@@ -90,8 +90,8 @@ class ObservedChunked(Chunked):
             self._trace.note(f"{self._name} {did}", stop.value, stop.item)
         super()._told(lot, chunk)
 
-    def _keep(self, lot: Lot, values: list[Any]) -> None:
-        super()._keep(lot, values)
+    def _line_up(self, lot: Lot, values: list[Any]) -> None:
+        super()._line_up(lot, values)
         for value in values:
             self._books.made(self._numbers[lot], value, self.hands.places + self.hands.claims)
             self._numbers[lot] += 1

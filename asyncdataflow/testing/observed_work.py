@@ -252,7 +252,7 @@ class ObservedWork(Work):
         if self.stage.role == "source":
             self._pulled()
         elif isinstance(self.stage.operator, StreamOperator):
-            self._stood_for += _weight(self.stage.operator, item)
+            self._stood_for += _weight(self.stage.operator, item.item if self.tracks else item)
         else:
             self._goes_on()
         try:

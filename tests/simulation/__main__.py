@@ -45,13 +45,13 @@ def run_all(names: list[str], total: int, processes: int) -> int:
     return _told([failure for result in results for failure in result.failures])
 
 
-def run_one(name: str, mode: Mode, seed: int | None, sweep: int | None) -> int:
+def run_one(name: str, mode: Mode, seed: int | None, sweep: int | None, *, acks: bool) -> int:
     """What failed, again."""
     reports = []
     if seed is not None:
-        reports.append(SHAPES[name].simulate(mode, [seed]))
+        reports.append(SHAPES[name].simulate(mode, [seed], acks=acks))
     if sweep is not None:
-        reports.append(SHAPES[name].sweep(sweep))
+        reports.append(SHAPES[name].sweep(sweep, acks=acks))
     for report in reports:
         print(report)
     return int(any(not each.passed for each in reports))
@@ -72,9 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--mode", choices=MODES, default="calm", help="of --seed")
     parser.add_argument("--seed", type=int, help="only this one, of --shape")
     parser.add_argument("--sweep", type=int, help="every step of this seed, of --shape")
+    parser.add_argument("--acks", action="store_true", help="its sources are told what became of each item")
     asked = parser.parse_args(arguments)
     if asked.shape and (asked.seed is not None or asked.sweep is not None):
-        return run_one(asked.shape, asked.mode, asked.seed, asked.sweep)
+        return run_one(asked.shape, asked.mode, asked.seed, asked.sweep, acks=asked.acks)
     names = [asked.shape] if asked.shape else list(SHAPES)
     return run_all(names, asked.seeds, asked.processes)
 

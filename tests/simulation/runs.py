@@ -53,14 +53,16 @@ def run_shape(name: str, seeds: int) -> Result:
     result = Result(name)
     began = time.monotonic()
     command = f"python -m tests.simulation --shape {name}"
-    for mode, share in seeds_of(seeds).items():
-        report = SHAPES[name].simulate(mode, share)
-        result.seeds += report.runs
-        result.add(report, again=f"{command} --mode {mode} --seed {{}}")
-    for seed in SWEPT:
-        if not SHAPES[name].withstands.drains:
-            report = SHAPES[name].sweep(seed)
-            result.swept += report.runs
-            result.add(report, again=f"{command} --sweep {seed}  # {{}}")
+    for acks in (False, True) if SHAPES[name].is_followed else (False,):
+        told = " --acks" if acks else ""
+        for mode, share in seeds_of(seeds // 2 if acks else seeds).items():
+            report = SHAPES[name].simulate(mode, share, acks=acks)
+            result.seeds += report.runs
+            result.add(report, again=f"{command}{told} --mode {mode} --seed {{}}")
+        for seed in SWEPT:
+            if not SHAPES[name].withstands.drains:
+                report = SHAPES[name].sweep(seed, acks=acks)
+                result.swept += report.runs
+                result.add(report, again=f"{command}{told} --sweep {seed}  # {{}}")
     result.seconds = time.monotonic() - began
     return result

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncdataflow import DataFlow, Retry, Source
+from asyncdataflow import Answer, DataFlow, Retry, Source
 from asyncdataflow.errors import StageCancelledError
 from asyncdataflow.testing import Faults, Report, simulate, sweep
+
+from .acked import acked, is_followed, unsettled
 
 __all__ = (
     "FIRM",
@@ -79,30 +81,48 @@ class Shape:
             return self.withstands
         return {"calm": None, "withstood": self.withstands, "rough": ROUGH}[mode]
 
-    def simulate(self, mode: Mode, seeds: Iterable[int]) -> Report:
-        """Run it under seeds."""
-        make, claim = self._story()
+    @property
+    def is_followed(self) -> bool:
+        """Its sources can be told what became of each item."""
+        return is_followed(self.build()[0])
+
+    def simulate(self, mode: Mode, seeds: Iterable[int], *, acks: bool = False) -> Report:
+        """Run it under seeds; with ``acks`` its sources want to know what became of each item."""
+        make, claim = self._story(mode, acks=acks)
         return simulate(make, check=claim, seeds=seeds, faults=self.faults(mode))
 
-    def sweep(self, seed: int) -> Report:
+    def sweep(self, seed: int, *, acks: bool = False) -> Report:
         """Cancel and raise at every step of one seed."""
-        make, claim = self._story()
+        make, claim = self._story("rough", acks=acks)
         return sweep(make, check=claim, seed=seed)
 
-    def _story(self) -> tuple[Callable[[], DataFlow[Any, Any]], Callable[[Any], object]]:
+    def _story(
+        self, mode: Mode, *, acks: bool
+    ) -> tuple[Callable[[], DataFlow[Any, Any]], Callable[[Any], object]]:
         claims: list[Callable[[Any], object]] = []
 
         def make() -> DataFlow[Any, Any]:
             flow, claim = self.build()
             claims[:] = [claim]
+            if acks:
+                faults = self.faults(mode)
+                told = acked(flow, again=faults is not None and bool(faults.redelivers or faults.reconnects))
+                if mode == "calm":
+                    claims.append(lambda _: _nothing(unsettled(flow, told)))
             return flow
 
         def claim(results: Any) -> object:
-            return claims[0](results)
+            for each in claims:
+                each(results)
+            return None
 
         make.__qualname__ = self.name
         claim.__qualname__ = f"what {self.name} claims"
         return make, claim
+
+
+def _nothing(nacked: Sequence[Answer]) -> None:
+    assert not nacked, [(each.message, each.error) for each in nacked]
 
 
 def seeds_of(count: int) -> dict[Mode, range]:

@@ -20,6 +20,15 @@ def test_a_shape_gives_what_it_has_to_whatever_runs_when(name, mode):
         assert report.ended == {"completed": report.runs}
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", [name for name, shape in SHAPES.items() if shape.is_followed])
+def test_the_same_where_sources_are_told_what_became_of_each_item(name, mode):
+    shape = SHAPES[name]
+    report = shape.simulate(mode, seeds_of(SEEDS // 2)[mode], acks=True).raise_for_failures()
+    if mode == "calm" or (mode == "withstood" and shape.certain):
+        assert report.ended == {"completed": report.runs}
+
+
 def test_there_are_enough_shapes_and_seeds():
     assert len(SHAPES) >= 12
     assert len(SHAPES) * SEEDS >= 500
