@@ -24,32 +24,37 @@ class Answers:
         resume: Where a sink keeps its positions: what tells them.
 
     Attributes:
-        desk: Where its messages are answered, while it is open.
         puller: The task that pulls, while it does.
     """
-
-    desk: AnswerDesk
 
     def __init__(self, stage: Stage[Any, Any], leaving: Leaving, resume: Resume | None) -> None:
         self._stage = stage
         self._leaving = leaving
         self._resume = resume
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._is_cut = self._lost = False
+        self._is_cut = False
+        self._desk: AnswerDesk | None = None
         self.puller: asyncio.Task[Any] | None = None
+
+    @property
+    def desk(self) -> AnswerDesk:
+        """Where its messages are answered, once it is open."""
+        assert self._desk is not None, "open"  # noqa: S101 - for the type checker
+        return self._desk
 
     async def after(self) -> Positions | None:
         """Where to go on; ``None`` is for the source itself to know."""
         self.puller = asyncio.current_task()
         # Whatever comes of the opening, nobody waits for it for ever.
         if self.puller is not None:
-            self.puller.add_done_callback(self._give_up)
+            self.puller.add_done_callback(self._tell)
         return None if self._resume is None else await self._resume.wait()
 
     def open(self, subscription: Subscription[Any]) -> None:
         """The source is open."""
-        self.desk = AnswerDesk(self._stage.title, subscription.answer, self._stage.fn.max_unacked)
-        self._opened.set_result(None)
+        self._desk = AnswerDesk(self._stage.title, subscription.answer, self._stage.fn.max_unacked)
+        # The worker that answers may have been cancelled while it waited.
+        self._tell()
 
     async def work(self) -> None:
         """The life of the worker that answers, beside the one that pulls.
@@ -58,12 +63,11 @@ class Answers:
         whether it was answered.
         """
         await self._opened
-        if self._lost:
-            return
-        while await self.desk.news():
+        desk = self._desk
+        while desk is not None and await desk.news():
             self._leaving.begin()
             try:
-                await self.desk.tell()
+                await desk.tell()
             finally:
                 self._leaving.go_on()
 
@@ -75,14 +79,13 @@ class Answers:
 
     def nothing_left(self) -> None:
         """Nothing is under way any more: what is not settled never will be."""
-        if self._opened.done() and not self._lost:
-            self.desk.give_up()
+        if self._desk is not None:
+            self._desk.give_up()
 
     def was_cut(self, error: Exception) -> bool:
         """Whether this is no more than that."""
         return self._is_cut and isinstance(error, StageCancelledError)
 
-    def _give_up(self, _: object) -> None:
+    def _tell(self, _: object = None) -> None:
         if not self._opened.done():
-            self._lost = True
             self._opened.set_result(None)

@@ -13,16 +13,19 @@ from asyncdataflow import AckableSource, Answer, DataFlow, Message, Source, Stag
 from asyncdataflow.notation import Compiled
 from asyncdataflow.operators.combine import Zip
 from asyncdataflow.operators.select import Take, Until
-from asyncdataflow.operators.streamwise import Through
+from asyncdataflow.operators.streamwise import Through, opened
 
 __all__ = ("acked", "is_followed", "unsettled")
 
-_READ = ("iterable", "async_iterable", "generator", "async_generator", "source")
+_READ = ("iterable", "async_iterable", "async_generator", "source")
+"""Generators may block, and stay in their threads."""
 
 
 def is_followed(flow: DataFlow[Any, Any]) -> bool:
     """What becomes of its items can be followed."""
-    return not any(isinstance(each.operator, Through) for each in flow.graph.stages)
+    stages = flow.graph.stages
+    read = any(each.role == "source" and each.call is not None and each.call.kind in _READ for each in stages)
+    return read and not any(isinstance(each.operator, Through) for each in stages)
 
 
 def unsettled(flow: DataFlow[Any, Any], told: Sequence[Answer]) -> list[Answer]:
@@ -92,7 +95,7 @@ class _Session:
             async with fn.open() as items, aclosing(items) as self._items:
                 yield
             return
-        items = fn() if kind in ("generator", "async_generator") else fn
+        items = fn() if kind == "async_generator" else fn
         async with aclosing(_each(items)) as self._items:
             yield
 
@@ -127,8 +130,9 @@ def _report(message: str) -> None:
 
 async def _each(items: Any) -> AsyncGenerator[Any, None]:
     if hasattr(items, "__aiter__"):
-        async for item in items:
-            yield item
+        async with opened(items) as each:
+            async for item in each:
+                yield item
     else:
         for item in items:
             yield item
