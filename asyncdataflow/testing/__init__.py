@@ -14,6 +14,7 @@ from .conformance import check_sink as check_sink
 from .conformance import check_source as check_source
 from .faults import Faults as Faults
 from .feed_source import FeedSource as FeedSource
+from .queue_source import QueueSource as QueueSource
 from .report import Failure as Failure
 from .report import Report as Report
 from .run_flow import run_flow as run_flow
@@ -29,6 +30,7 @@ __all__ = (
     "Failure",
     "Faults",
     "FeedSource",
+    "QueueSource",
     "Report",
     "SimulatedLoop",
     "VirtualClock",
