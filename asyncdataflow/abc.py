@@ -75,7 +75,7 @@ class Subscription(Protocol[T]):
         """
 
     async def answer(self, answers: Sequence[Answer]) -> None:
-        """Be told what became of messages of this session: each exactly once, in the order in which they settled.
+        """Be told what became of messages of this session: each exactly once, as they settle.
 
         One call at a time, while ``__anext__`` may be waiting. An ack is a promise kept: once
         it has returned, the source need not have the item any more. It raises what keeps it

@@ -106,7 +106,9 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         except NeedsItemsError as refused:
             self._needs_items = refused
             try:
-                self._compiled = self._fed = compile_definition(definition, names, feed=True, delivery=delivery)
+                self._compiled = self._fed = compile_definition(
+                    definition, names, feed=True, delivery=delivery
+                )
             except DefinitionError:
                 raise refused from None
         self.resources: Mapping[str, Any] = MappingProxyType(
@@ -294,9 +296,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
     def _with_feed(self) -> Compiled:
         if self._fed is None:
             try:
-                self._fed = compile_definition(
-                    self.definition, self.names, feed=True, delivery=self.delivery
-                )
+                self._fed = compile_definition(self.definition, self.names, feed=True, delivery=self.delivery)
             except DefinitionError as refused:
                 raise type(refused)(
                     f"{refused} (the run was given items=, which the first step takes; "

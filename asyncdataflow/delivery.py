@@ -37,7 +37,9 @@ _NAMES: Final = get_args(Delivery)
 def check_name(delivery: object) -> None:
     """Raises ``ValueError`` where that is no delivery."""
     if delivery is not None and delivery not in _NAMES:
-        raise ValueError(f"DataFlow(delivery=): one of {', '.join(map(repr, _NAMES))} is needed, not {delivery!r}")
+        raise ValueError(
+            f"DataFlow(delivery=): one of {', '.join(map(repr, _NAMES))} is needed, not {delivery!r}"
+        )
 
 
 def has_answered_source(graph: Graph) -> bool:
@@ -90,8 +92,8 @@ def upstream(graph: Graph, sink: Stage[Any, Any]) -> list[Stage[Any, Any]]:
 def _of_source(source: Stage[Any, Any], delivery: str) -> Iterator[str]:
     if _kind(source) != "ackable_source":
         yield (
-            f'{_where(source)}: delivery="{delivery}" needs to tell a source what became of its items, and this '
-            "one cannot be told; give it as an AckableSource, or leave delivery= out"
+            f'{_where(source)}: delivery="{delivery}" means to tell a source what became of its items, and '
+            "this one cannot be told; give it as an AckableSource, or leave delivery= out"
         )
 
 
@@ -104,11 +106,15 @@ def _untracked(source: Stage[Any, Any], below: list[Stage[Any, Any]]) -> Iterato
                 f"{_where(source)} wants to know; write a stage of single items, or "
                 'DataFlow(…, delivery="at_most_once")'
             )
-        if isinstance(stage.operator, Batch) and stage.operator.seconds is None and stage.operator.size > most:
+        if (
+            isinstance(stage.operator, Batch)
+            and stage.operator.seconds is None
+            and stage.operator.size > most
+        ):
             yield (
-                f"{_where(stage)}: it waits for {stage.operator.size} items, and {_where(source)} gives no more "
-                f"than max_unacked={most} before one is settled; give the batch seconds=, or the source a "
-                "larger max_unacked="
+                f"{_where(stage)}: it waits for {stage.operator.size} items, and {_where(source)} gives no "
+                f"more than max_unacked={most} before one is settled; give the batch seconds=, or the source "
+                "a larger max_unacked="
             )
 
 
@@ -131,15 +137,15 @@ def _writes_once(stage: Stage[Any, Any]) -> bool:
 
 
 def _of_positions(graph: Graph, sink: Stage[Any, Any]) -> Iterator[str]:
-    """A position says that everything before it is done: nothing may overtake, and nothing be made of half an item."""
+    """A position says that all before it is done: nothing may overtake, nor be stored by halves."""
     if sink.concurrency > 1:
         yield f"{_where(sink)}: it stores positions in their order, so its concurrency is 1"
     for stage in upstream(graph, sink):
         why = _why_no_position(graph, stage)
         if why:
             yield (
-                f"{_where(sink)}: it stores where its source stands, so that everything before an item has to "
-                f"have come; but {_where(stage)} {why}"
+                f"{_where(sink)}: it stores where its source stands, which means that all before that is "
+                f"stored too; but {_where(stage)} {why}"
             )
 
 
@@ -151,11 +157,17 @@ def _why_no_position(graph: Graph, stage: Stage[Any, Any]) -> str:
         if _kind(stage) != "ackable_source":
             return "has no positions; give it as an AckableSource, or end in another Sink"
     elif stage.call is not None and stage.call.many:
-        return "makes any number of items from each, and some may be stored without the others; end in an idempotent Sink"
+        return (
+            "makes any number of items from each, and some may be stored without the others; "
+            "end in an idempotent Sink"
+        )
     if len(ways) > 1:
         return "gives items to several branches; end in an idempotent Sink"
     if isinstance(stage.on_error, DeadLetterPolicy):
-        return "sends dead letters elsewhere, which may get lost behind a position; write on_error=\"fail\" or \"skip\""
+        return (
+            "sends dead letters elsewhere, which may get lost behind a position; "
+            'write on_error="fail" or "skip"'
+        )
     unordered = why_not_ordered(stage)
     return f"keeps no order: {unordered}; write ordered=True" if unordered else ""
 
@@ -163,7 +175,9 @@ def _why_no_position(graph: Graph, stage: Stage[Any, Any]) -> str:
 def _answered_at_once(stage: Stage[Any, Any]) -> Stage[Any, Any]:
     if _kind(stage) != "ackable_source" or stage.call is None:
         return stage
-    return dataclasses.replace(stage, fn=_AtMostOnce(stage.fn), call=dataclasses.replace(stage.call, kind="source"))
+    return dataclasses.replace(
+        stage, fn=_AtMostOnce(stage.fn), call=dataclasses.replace(stage.call, kind="source")
+    )
 
 
 class _AtMostOnce(Source[Any]):

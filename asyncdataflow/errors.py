@@ -59,8 +59,8 @@ __all__ = (
     "StageCancelledError",
     "StageTimeoutError",
     "UnevenZipError",
-    "UnsettledError",
     "UnknownBranchError",
+    "UnsettledError",
     "WorkerLostError",
     "WouldBlock",
 )

@@ -95,7 +95,8 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
         )
     if call.kind in _SINKS:
         raise NeedsItemsError(
-            f"{where}: {_WRITTEN[call.kind]} takes items; put what makes them before it, or give the run items="
+            f"{where}: {_WRITTEN[call.kind]} takes items; put what makes them before it, or give the run "
+            "items="
         )
     if is_foreign(underlying(stage.fn)):
         _refuse_needs(call, where)

@@ -39,14 +39,10 @@ def read(fn: Any, place_text: str) -> Call:
         How it is called as a source, with run parameters only; where an item comes in as
         well, its place in the definition says how.
     """
-    if isinstance(fn, Source):
-        return Call("source", many=True, arguments="params")
-    if isinstance(fn, AckableSource):
-        return Call("ackable_source", many=True, arguments="params")
-    if isinstance(fn, Sink):
-        return Call("sink")
-    if isinstance(fn, TransactionalSink):
-        return Call("transactional_sink")
+    if isinstance(fn, Source | AckableSource):
+        return Call("source" if isinstance(fn, Source) else "ackable_source", many=True, arguments="params")
+    if isinstance(fn, Sink | TransactionalSink):
+        return Call("sink" if isinstance(fn, Sink) else "transactional_sink")
     if callable(fn):
         return _read_callable(fn, place_text)
     if isinstance(fn, str | bytes):

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..graph import Graph, named
 from ..delivery import has_answered_source, upstream
+from ..graph import Graph, named
 from ..layout import Pipe, Site, lay_out
 from ..parameters import for_call
 from ..policy import Buffer
@@ -127,7 +127,9 @@ def _outlet(site: Site, channels: Sequence[Channel[Any]], results: Channel[Any],
     return Edges(_branches(site, channels))
 
 
-def _tracked_outlet(site: Site, channels: Sequence[Channel[Any]], results: Channel[Any], *, only: bool) -> Outlet:
+def _tracked_outlet(
+    site: Site, channels: Sequence[Channel[Any]], results: Channel[Any], *, only: bool
+) -> Outlet:
     """The same, of a run whose items are tracked."""
     if site.place is not None:
         return TrackedResults(results.sender(), None if only else site.place)

@@ -44,8 +44,8 @@ from .chunk import Chunk
 from .lane import Lane, LaneIterator, Target
 from .process import ProcessTarget
 from .rejoined import Rejoined, handing_over, members
-from .resume import Resume
 from .result import checked, is_unsettled, settled, settled_and_checked
+from .resume import Resume
 from .workshop import Workshop
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined", "enter_any")

@@ -24,9 +24,7 @@ class AnswerDesk:
         most: Most messages unanswered.
     """
 
-    def __init__(
-        self, source: str, answer: Callable[[Sequence[Answer]], Awaitable[None]], most: int
-    ) -> None:
+    def __init__(self, source: str, answer: Callable[[Sequence[Answer]], Awaitable[None]], most: int) -> None:
         self.source = source
         self._answer = answer
         self._most = most

@@ -282,7 +282,7 @@ class Execution:
             self.nothing_under_way()
 
     def nothing_under_way(self) -> None:
-        """Every result is with the consumer, or was: sources that wait to hear of a message hear it now or never."""
+        """The consumer has had every result: sources that wait to hear of a message hear it now or never."""
         held = self.output.statistics().held
         if self.tracks and not held and all(work.is_answered for work in self._tasks.values()):
             for work in self.works:

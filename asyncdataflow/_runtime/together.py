@@ -112,7 +112,7 @@ class _Chunk:
             values = (values, positions_of(items) if work.tracks else {})
         try:
             made = await self._call.one(values)
-        except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - the work knows whose it is
+        except (asyncio.CancelledError, Exception) as raised:
             error = work.own_error(raised)
             if error is None:
                 raise

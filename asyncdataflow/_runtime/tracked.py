@@ -19,7 +19,18 @@ from typing import Any, Final, Protocol
 from ..errors import UnsettledError
 from ..message import Message
 
-__all__ = ("NOBODY", "Desk", "Nobody", "Receipt", "Tracked", "United", "made_of", "parts_of_item", "positions_of", "unite")
+__all__ = (
+    "NOBODY",
+    "Desk",
+    "Nobody",
+    "Receipt",
+    "Tracked",
+    "United",
+    "made_of",
+    "parts_of_item",
+    "positions_of",
+    "unite",
+)
 
 
 class Desk(Protocol):

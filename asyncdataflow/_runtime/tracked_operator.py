@@ -50,7 +50,7 @@ class Origins:
         return unite(item, taken)
 
     def end(self) -> None:
-        """It is done: what it has looked at is done with, but for an item of a zip that has found no partner."""
+        """It has ended: what it has looked at is done with, but not an item of a zip without its partners."""
         if not self._rows:
             for each in (*self._taken, *self._kept.values()):
                 each.settle()

@@ -16,8 +16,8 @@ from ..errors import ChannelClosed, EndOfChannel
 from ..naming import annotate, describe_error
 from ..operators.protocol import StreamOperator
 from ..operators.streamwise import opened
-from .baton import Stretch
 from .answers import Answers
+from .baton import Stretch
 from .by_key import KeyedLoop
 from .call import Call, Rejoined
 from .chunked import Chunked
@@ -29,9 +29,9 @@ from .making import Making
 from .order import Order
 from .ordered import OrderedLoop
 from .plain import PlainLoop
-from .together import write_together
 from .pull import NOTHING, PullAhead
 from .resume import Resume
+from .together import write_together
 from .tracked import NOBODY, Tracked
 from .tracked_operator import Origins, TrackedInlet
 

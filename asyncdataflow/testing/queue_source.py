@@ -1,4 +1,4 @@
-"""QueueSource: a source in memory that is told what became of each item, and gives again what was not acked."""
+"""QueueSource: a source in memory that is told what became of each item."""
 
 from __future__ import annotations
 

@@ -103,7 +103,9 @@ def comes_of(items: list[Any], step: Step) -> list[Any]:
 def of_branches(items: list[Any], branches: list[list[Step]], way: str) -> list[list[Any]]:
     """What goes into each."""
     if way == "route":
-        return [[each for each in items if (each[0] + each[1]) % 3 == place] for place in range(len(branches))]
+        return [
+            [each for each in items if (each[0] + each[1]) % 3 == place] for place in range(len(branches))
+        ]
     if way == "split":
         return [[(n, x + place) for n, x in items] for place in range(len(branches))]
     return [items for _ in branches]
@@ -122,7 +124,9 @@ steps = st.lists(
     max_size=3,
 )
 
-flows = st.tuples(steps, st.sampled_from(["broadcast", "route", "split"]), st.lists(steps, min_size=1, max_size=3))
+flows = st.tuples(
+    steps, st.sampled_from(["broadcast", "route", "split"]), st.lists(steps, min_size=1, max_size=3)
+)
 
 
 @given(flows, st.integers(0, 10_000))
@@ -134,7 +138,9 @@ def test_a_message_is_acked_when_all_of_it_is_written_and_not_before(flow, seed)
 
     def make() -> DataFlow[Any, Any]:
         books = Books()
-        queues.append(QueueSource([(n, 0) for n in range(ITEMS)], max_unacked=500, on_answer=checking(books, expected)))
+        queues.append(
+            QueueSource([(n, 0) for n in range(ITEMS)], max_unacked=500, on_answer=checking(books, expected))
+        )
         return DataFlow(definition(queues[-1], head, way, branches, books))
 
     simulate(make, seeds=[seed]).raise_for_failures()
@@ -165,7 +171,9 @@ def test_whatever_goes_wrong_none_is_acked_too_early_or_answered_twice(flow, see
 def without_skips(flow: Any) -> Any:
     """An item that is skipped because of a fault is done with, by right."""
     head, way, branches = flow
-    filtered = [[("filter", *step[1:]) if step[0] == "skip" else step for step in each] for each in (head, *branches)]
+    filtered = [
+        [("filter", *step[1:]) if step[0] == "skip" else step for step in each] for each in (head, *branches)
+    ]
     return filtered[0], way, filtered[1:]
 
 
@@ -175,7 +183,9 @@ def checking(books: Books, expected: dict[int, int]) -> Callable[[Answer], None]
     def check(answer: Answer) -> None:
         number = answer.message.item[0]
         if answer.is_ack and books.written[number] < expected[number]:
-            raise AssertionError(f"{number} was acked with {books.written[number]} of {expected[number]} written")
+            raise AssertionError(
+                f"{number} was acked with {books.written[number]} of {expected[number]} written"
+            )
 
     return check
 
@@ -186,10 +196,11 @@ def expected_of(number: int, head: list[Step], way: str, branches: list[list[Ste
     for step in head:
         items = comes_of(items, step)
     total = 0
-    for place, into in enumerate(of_branches(items, branches, way if len(branches) > 1 else "broadcast")):
-        for step in branches[place]:
-            into = comes_of(into, step)
-        total += len(into)
+    into = of_branches(items, branches, way if len(branches) > 1 else "broadcast")
+    for branch, made in zip(branches, into, strict=True):
+        for step in branch:
+            made = comes_of(made, step)  # noqa: PLW2901 - step by step
+        total += len(made)
     return total
 
 
@@ -200,7 +211,10 @@ def definition(queue: Any, head: list[Step], way: str, branches: list[list[Step]
 
     numbers = iter(range(1000))
     tails = [
-        [*(flat for step in branch for flat in parts(step, next(numbers))), stage(write, name=f"write{place}")]
+        [
+            *(flat for step in branch for flat in parts(step, next(numbers))),
+            stage(write, name=f"write{place}"),
+        ]
         for place, branch in enumerate(branches)
     ]
     first = [queue, *(flat for step in head for flat in parts(step, next(numbers)))]
@@ -208,9 +222,17 @@ def definition(queue: Any, head: list[Step], way: str, branches: list[list[Step]
         return (*first, *tails[0])
     group = {f"b{place}": tail for place, tail in enumerate(tails)}
     if way == "route":
-        return (*first, route(lambda item: f"b{(item[0] + item[1]) % 3}" if (item[0] + item[1]) % 3 < len(tails) else None), group)
+        return (
+            *first,
+            route(
+                lambda item: f"b{(item[0] + item[1]) % 3}" if (item[0] + item[1]) % 3 < len(tails) else None
+            ),
+            group,
+        )
     if way == "split":
-        taken_apart = split(lambda item: {f"b{place}": (item[0], item[1] + place) for place in range(len(tails))})
+        taken_apart = split(
+            lambda item: {f"b{place}": (item[0], item[1] + place) for place in range(len(tails))}
+        )
         return (*first, taken_apart, group)
     return (*first, group)
 
@@ -267,7 +289,9 @@ def test_no_more_than_so_many_are_unacked(most):
         nonlocal under_way
         under_way = 0
         seen.clear()
-        return DataFlow((QueueSource(range(30), max_unacked=most, on_answer=answered), stage(begun, concurrency=9)))
+        return DataFlow(
+            (QueueSource(range(30), max_unacked=most, on_answer=answered), stage(begun, concurrency=9))
+        )
 
     simulate(make, seeds=20).raise_for_failures()
     assert max(seen) <= most

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from asyncdataflow import AckableSource, Answer, DataFlow, Message, Source, Stage
+from asyncdataflow import AckableSource, Answer, DataFlow, Message, Stage
 from asyncdataflow.notation import Compiled
 from asyncdataflow.operators.combine import Zip
 from asyncdataflow.operators.select import Take, Until

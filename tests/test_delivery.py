@@ -1,0 +1,147 @@
+"""What is promised of items, and which definitions cannot keep it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from asyncdataflow import (
+    AckableSource,
+    DataFlow,
+    DefinitionError,
+    Sink,
+    TransactionalSink,
+    batch,
+    dead_letter,
+    stage,
+    through,
+)
+from asyncdataflow.testing import QueueSource
+
+
+async def same(item):
+    return item
+
+
+async def several(item):
+    yield item
+
+
+class NoPositions(AckableSource):
+    def open(self, after=None):
+        raise NotImplementedError
+
+
+class Upserts(Sink):
+    effect = "idempotent"
+
+    @asynccontextmanager
+    async def open(self):
+        yield same
+
+
+class Appends(Upserts):
+    effect = "plain"
+
+
+class Ledger(TransactionalSink):
+    def open(self):
+        raise NotImplementedError
+
+
+QUEUE = QueueSource(range(3), max_unacked=10)
+
+KEPT = {
+    "plain, at least once": ((QUEUE, same), "at_least_once"),
+    "plain, at most once": ((range(3), same), "at_most_once"),
+    "answered, at most once": ((QUEUE, through(lambda items: items)), "at_most_once"),
+    "idempotent": ((QUEUE, same, Upserts()), "exactly_once"),
+    "idempotent branches": ((QUEUE, {"a": Upserts(), "b": [several, Upserts()]}), "exactly_once"),
+    "positions": ((QUEUE, stage(same, concurrency=3), batch(5), Ledger()), "exactly_once"),
+    "positions of two sources": (((QUEUE, QueueSource()), Ledger()), "exactly_once"),
+    "a batch in time": ((QUEUE, batch(100, seconds=1)), None),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_a_definition_can_keep_is_promised(name):
+    definition, delivery = KEPT[name]
+    assert DataFlow(definition, delivery=delivery).delivery == delivery
+
+
+REFUSED = {
+    "a source that cannot be told": (
+        (range(3), same),
+        "at_least_once",
+        ["definition[0] (range)", 'delivery="at_least_once"', "AckableSource"],
+    ),
+    "one of two sources": (((QUEUE, range(3)), same), "at_least_once", ["definition[0][1] (range)"]),
+    "a stream taken as a whole": (
+        (QUEUE, through(lambda items: items)),
+        None,
+        ["definition[1]", "definition[0] (QueueSource)", 'delivery="at_most_once"'],
+    ),
+    "a batch that never fills": (
+        (QUEUE, batch(11)),
+        None,
+        ["definition[1] (batch)", "max_unacked=10", "seconds="],
+    ),
+    "results": (
+        (QUEUE, same),
+        "exactly_once",
+        ["definition[1] (same)", "definition[0] (QueueSource)", "idempotent"],
+    ),
+    "a sink that appends": ((QUEUE, Appends()), "exactly_once", ["definition[1] (Appends)"]),
+    "a branch that appends": (
+        (QUEUE, {"a": Upserts(), "b": Appends()}),
+        "exactly_once",
+        ["definition[1]['b'] (Appends)"],
+    ),
+    "dead letters": (
+        (QUEUE, stage(same, on_error=dead_letter(same)), Upserts()),
+        "exactly_once",
+        ["definition[1].on_error (same", "idempotent"],
+    ),
+    "positions of none": (
+        (NoPositions(), Ledger()),
+        None,
+        ["definition[1] (Ledger)", "definition[0] (NoPositions)"],
+    ),
+    "positions of a plain source": ((range(3), Ledger()), None, ["definition[0] (range)", "AckableSource"]),
+    "positions out of order": (
+        (QUEUE, stage(same, concurrency=2, ordered=False), Ledger()),
+        None,
+        ["definition[1] (same)", "ordered=True"],
+    ),
+    "positions of half an item": ((QUEUE, several, Ledger()), None, ["definition[1] (several)"]),
+    "positions of one branch": ((QUEUE, (same, Ledger())), None, ["definition[0] (QueueSource)", "branches"]),
+    "positions beside dead letters": (
+        (QUEUE, stage(same, on_error=dead_letter(Upserts())), Ledger()),
+        None,
+        ["definition[1] (same)", "dead letters"],
+    ),
+    "positions by several workers": ((QUEUE, stage(Ledger(), concurrency=2)), None, ["concurrency is 1"]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_it_cannot_is_refused_by_name(name):
+    definition, delivery, told = REFUSED[name]
+    with pytest.raises(DefinitionError) as refused:
+        DataFlow(definition, delivery=delivery)
+    for each in told:
+        assert each in str(refused.value)
+
+
+def test_a_delivery_that_is_none_is_refused():
+    with pytest.raises(
+        ValueError, match="'at_most_once', 'at_least_once', 'exactly_once' is needed, not 'maybe'"
+    ):
+        DataFlow((range(3),), delivery="maybe")
+
+
+def test_items_of_a_run_cannot_be_answered():
+    assert list(DataFlow((same, same), delivery="at_most_once").iterate(items=[1])) == [1]
+    with pytest.raises(DefinitionError, match=r"items= \(items\).*AckableSource"):
+        DataFlow((stage(same, concurrency=2),), delivery="at_least_once")
