@@ -22,6 +22,7 @@ from .abc import TransactionalSink as TransactionalSink
 from .dataflow import DataFlow as DataFlow
 from .errors import DataFlowError as DataFlowError
 from .errors import DefinitionError as DefinitionError
+from .errors import DeliveryError as DeliveryError
 from .graph import Graph as Graph
 from .message import Answer as Answer
 from .message import DeadLetter as DeadLetter
@@ -56,6 +57,7 @@ __all__ = (
     "DataFlowError",
     "DeadLetter",
     "DefinitionError",
+    "DeliveryError",
     "Graph",
     "Message",
     "Rate",

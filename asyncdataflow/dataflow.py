@@ -12,7 +12,7 @@ from .bound import bound
 from .delivery import Delivery, check_name
 from .draw import dot, mermaid, text
 from .engine import Engine, LiveRun, Plan
-from .errors import DefinitionError, NeedsItemsError, ParameterError
+from .errors import DefinitionError, DeliveryError, NeedsItemsError, ParameterError
 from .graph import Graph, Places, named
 from .iterate import SyncRun
 from .local import LocalEngine
@@ -109,6 +109,8 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
                 self._compiled = self._fed = compile_definition(
                     definition, names, feed=True, delivery=delivery
                 )
+            except DeliveryError:
+                raise
             except DefinitionError:
                 raise refused from None
         self.resources: Mapping[str, Any] = MappingProxyType(

@@ -7,6 +7,7 @@ fits, so ``except ValueError`` catches what a reader would expect it to::
     DataFlowError
     ├── DefinitionError (ValueError)        refused in the constructor
     │   ├── SignatureError (TypeError)      a callable cannot be called as its place demands
+    │   ├── DeliveryError                   it cannot keep what is promised of its items
     │   └── NeedsItemsError                 the first step can only be fed by a run's ``items=``
     ├── ParameterError (TypeError)          a run parameter is missing, or used by nobody
     ├── ItemError                           one item failed in the library's own hands
@@ -45,6 +46,7 @@ __all__ = (
     "DataFlowError",
     "DeadlockError",
     "DefinitionError",
+    "DeliveryError",
     "EndOfChannel",
     "InjectedFault",
     "ItemError",
@@ -80,6 +82,10 @@ class DefinitionError(DataFlowError, ValueError):
 
 class SignatureError(DefinitionError, TypeError):
     """A callable cannot be called as its place in the definition demands."""
+
+
+class DeliveryError(DefinitionError):
+    """The definition cannot keep what is promised of its items, by ``delivery=`` or by default."""
 
 
 class NeedsItemsError(DefinitionError):

@@ -17,7 +17,7 @@ from typing import Any, Final
 from . import operators
 from .abc import AckableSource, Sink, Source, TransactionalSink
 from .delivery import Delivery, as_delivered, delivery_problems
-from .errors import DefinitionError
+from .errors import DefinitionError, DeliveryError
 from .graph import Graph
 from .naming import callable_name, place
 from .stage import Composable, Embedded, Stage, Steps
@@ -64,9 +64,12 @@ def compile_definition(
     reader = _Reader()
     tree = reader.definition(definition, names, "definition")
     graph = wire(tree, feed=feed)
-    found = problems(graph) + delivery_problems(graph, delivery)
+    found = problems(graph)
     if found:
         raise DefinitionError("\n".join(found))
+    unkept = delivery_problems(graph, delivery)
+    if unkept:
+        raise DeliveryError("\n".join(unkept))
     return Compiled(as_delivered(graph, delivery), reader.resources)
 
 
