@@ -283,12 +283,14 @@ class Receiver(Generic[T]):
         Raises:
             EndOfChannel: Every sender has closed and every item was received.
         """
-        channel = self.channel
-        if self._turn.due(1 + since):
+        channel, turn = self.channel, self._turn
+        if turn.due(1 + since):
             await asyncio.sleep(0)
+        while not channel.ready and turn.patience:
+            await turn.give_way()
         if not channel.ready:
             await self.wait()
-            self._turn.begin()
+            turn.begin()
         return channel.take()
 
     async def wait(self) -> None:

@@ -83,10 +83,14 @@ class PlainLoop:
 
     async def run(self) -> None:
         """Work to the end of the input."""
-        work, channel, turn = self._work, self._channel, self._turn
+        work, channel, turn, free = self._work, self._channel, self._turn, self._work.outlet.free
         go = self._await_each if self._call.awaits else self._call_each
         while not work.leaving.asked:
             lying = channel.ready
+            fit = min(lying, free(), turn.left)
+            if not fit and turn.patience:
+                await turn.give_way()
+                continue
             if not lying:
                 try:
                     await self._inlet.wait()
@@ -94,10 +98,9 @@ class PlainLoop:
                     return
                 turn.begin()
                 continue
-            fit = 0
-            if not self._suspends and self._may_stretch():
-                fit = min(lying, work.outlet.free(), turn.left)
-            done = await go(fit) if fit > 0 else await self._one_by_one()
+            if fit and (self._suspends or not self._may_stretch()):
+                fit = 0
+            done = await go(fit) if fit else await self._one_by_one()
             if not done:
                 turn.begin()
             elif turn.due(done):

@@ -245,13 +245,14 @@ class Work(Making):
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn = Turn(self._loop)
         ahead = self._ahead(items)
-        self._stop_making = stop_making = self._stopper(items)
+        self._stop_making = self._stopper(items)
         while not self.leaving.asked:
-            if self.draining:
-                if stop_making is None:
-                    return
-                stop_making()
+            if self.draining and self._is_drained():
+                return
             fit = 0 if ahead is None else min(self.outlet.free(), turn.left)
+            if not fit and turn.patience:
+                await turn.give_way()
+                continue
             sent = 0
             self.reading = True
             try:
@@ -279,6 +280,13 @@ class Work(Making):
             del item
             if turn.due(sent):
                 await asyncio.sleep(0)
+
+    def _is_drained(self) -> bool:
+        """Asked to stop, and it is not for a thread to say which item is the last."""
+        if self._stop_making is None:
+            return True
+        self._stop_making()
+        return False
 
     def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
         """What pulls in stretches, where nothing else has to be done about an item."""
