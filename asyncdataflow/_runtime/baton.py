@@ -14,7 +14,8 @@ only if it has the baton still; else it sends what it has in hand as if there we
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from itertools import chain
 from typing import Any, Protocol
 
 from .edge import Edge
@@ -87,16 +88,20 @@ class Stretch:
         works: Between taking an item and putting it, the worker has it in hand.
 
     Attributes:
+        laid: Items that the last one has put, once it is over.
         on_interrupt: Called when somebody takes the baton away, before that one goes on.
     """
 
     __slots__ = (
         "_at_begin",
+        "_before",
+        "_behind",
         "_inlet",
         "_laid_at_begin",
         "_outlets",
         "_works",
         "baton",
+        "laid",
         "on_interrupt",
         "tally",
     )
@@ -115,25 +120,49 @@ class Stretch:
         self._inlet = inlet
         self._outlets = tuple(outlets)
         self._works = works
-        self._at_begin = self._laid_at_begin = 0
+        self._before: Sized = () if inlet is None else inlet.queue
+        self._behind: Sized = outlets[0].queue if outlets else ()
+        self._at_begin = self._laid_at_begin = self.laid = 0
         self.on_interrupt: Callable[[], None] | None = None
 
     def begin(self) -> None:
         """Take the baton."""
         self.baton.drop()
-        if self._inlet is not None:
-            self._at_begin = self._inlet.lying()
-        if self._outlets:
-            self._laid_at_begin = self._outlets[0].lying()
+        self._at_begin = len(self._before)
+        self._laid_at_begin = len(self._behind)
         self.baton.holder = self
+
+    def lift(self, items: int) -> Iterator[Any]:
+        """Take the baton, and from the inlet so many, each when it is asked for."""
+        assert self._inlet is not None, "of a worker"  # noqa: S101 - for the type checker
+        self.begin()
+        lying = self._inlet.lift(items)
+        return chain(self._first(lying), lying) if self.is_waited_for else lying
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Somebody sleeps until an item is taken or put; only who suspends can join them."""
+        if self._inlet is not None and self._inlet.is_waited_at:
+            return True
+        return any(outlet.is_waited_at for outlet in self._outlets)
+
+    def _first(self, lying: Iterator[Any]) -> Iterator[Any]:
+        """The items up to the first that makes a result, with a word to those who sleep until then."""
+        for item in lying:
+            if self.progress()[0] == 1:
+                self.wake_senders()
+            yield item
+            if self.progress()[1]:
+                self.wake_receivers()
+                return
 
     def wake_senders(self) -> None:
         """The first item was taken: wake who waited for its slot; the others when the stretch ends."""
         if self._inlet is not None:
-            before = self._inlet.lying()
+            before = len(self._before)
             self._inlet.wake_senders()
             # Those who have left their item there to be put in have it in now.
-            self._at_begin += self._inlet.lying() - before
+            self._at_begin += len(self._before) - before
             self._inlet.wake_next()
 
     def wake_receivers(self) -> None:
@@ -153,9 +182,8 @@ class Stretch:
 
     def progress(self) -> tuple[int, int]:
         """Items taken and put since it began."""
-        taken = 0 if self._inlet is None else self._at_begin - self._inlet.lying()
-        put = self._outlets[0].lying() - self._laid_at_begin if self._outlets else 0
-        return (put if self._inlet is None else taken), put
+        put = len(self._behind) - self._laid_at_begin
+        return (put if self._inlet is None else self._at_begin - len(self._before)), put
 
     def lifted_from(self, edge: Edge[Any]) -> int:
         """Items that it has taken from this channel since it began."""
@@ -165,18 +193,19 @@ class Stretch:
         """Add what was done since it began, without ending it."""
         self._count(tally, int(self._works))
 
-    def _count(self, tally: Tally, in_hand: int) -> None:
+    def _count(self, tally: Tally, in_hand: int) -> tuple[int, int]:
         taken, put = self.progress()
         tally.received += taken
         tally.sent += put
         tally.settled += taken - in_hand
         if self._works:
             tally.filtered += taken - in_hand - put
+        return taken, put
 
     def _make_up(self, in_hand: int) -> None:
         self.baton.holder = None
-        self._count(self.tally, in_hand)
+        taken, self.laid = self._count(self.tally, in_hand)
         if self._inlet is not None:
-            self._inlet.lifted(self._at_begin - self._inlet.lying())
+            self._inlet.lifted(taken)
         for outlet in self._outlets:
             outlet.laid()

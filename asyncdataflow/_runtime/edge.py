@@ -43,12 +43,16 @@ class Edge(Generic[T]):
         overflow: What happens to an item that finds no room.
         name: Whose edge it is.
         tagged: Items are ``(tag, item)``.
+
+    Attributes:
+        queue: What lies in it, promised items included; for stretches.
     """
 
     def __init__(self, buffer: Buffer, overflow: Overflow, name: str, *, tagged: bool) -> None:
         self.name = name
         self._loop = asyncio.get_running_loop()
         self._store: Store[T] = Store(name, buffer, overflow, tagged=tagged)
+        self.queue = self._store.items
         self._getters: deque[asyncio.Future[None]] = deque()
         self._grants = 0
         self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
@@ -69,9 +73,10 @@ class Edge(Generic[T]):
         """What puts an item in, in a stretch."""
         return self._store.items.append
 
-    def lying(self) -> int:
-        """Items in it, promised ones included; for stretches."""
-        return len(self._store.items)
+    @property
+    def is_waited_at(self) -> bool:
+        """Somebody sleeps until there is an item, or a slot."""
+        return bool(self._getters or self._putters)
 
     def lifted(self, items: int) -> None:
         """So many were taken out in a stretch."""

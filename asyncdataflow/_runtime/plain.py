@@ -111,25 +111,22 @@ class PlainLoop:
         function, lay, none, usual = self._function, self._lay, self._none, self._usual
         stretch, baton = self._stretch, self._baton
         item = result = error = None
-        blocked = waited = True
-        stretch.begin()
+        lying = stretch.lift(items)
         try:
-            for item in self._channel.lift(items):
-                if blocked:
-                    blocked = False
-                    stretch.wake_senders()
+            for item in lying:
                 result = await function(item)
-                if type(result) is not usual:
+                if type(result) is usual and baton.holder is stretch:
+                    lay(result)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = waited
+                    self._suspends = not stretch.laid
                     break
                 if result is not none:
                     lay(result)
-                    result = None  # Else it lives until the next one is made.
-                    if waited:
-                        waited = False
-                        stretch.wake_receivers()
+                    result = None
             else:
                 stretch.end()
                 return items
@@ -149,27 +146,24 @@ class PlainLoop:
         function, lay, none, usual = self._function, self._lay, self._none, self._usual
         stretch, baton = self._stretch, self._baton
         item = result = error = None
-        blocked = waited = True
-        stretch.begin()
+        lying = stretch.lift(items)
         try:
-            for item in self._channel.lift(items):
-                if blocked:
-                    blocked = False
-                    stretch.wake_senders()
+            for item in lying:
                 result = function(item)
-                if type(result) is not usual:
-                    if is_awaited(type(result)):
-                        result = await result
+                if type(result) is usual and baton.holder is stretch:
+                    lay(result)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if is_awaited(type(result)):
+                    result = await result
+                if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = waited
+                    self._suspends = not stretch.laid
                     break
                 if result is not none:
                     lay(result)
-                    result = None  # Else it lives until the next one is made.
-                    if waited:
-                        waited = False
-                        stretch.wake_receivers()
+                    result = None
             else:
                 stretch.end()
                 return items
@@ -202,7 +196,7 @@ class PlainLoop:
                 result = function(item)
                 if awaits or is_awaited(type(result)):
                     result = await result
-                if type(result) is not self._usual:
+                if result is not self._none and type(result) is not self._usual:
                     self._usual = type(checked(result))
             except (asyncio.CancelledError, Exception) as raised:
                 error = self._own_error(raised)

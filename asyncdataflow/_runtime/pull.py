@@ -40,26 +40,28 @@ class PullAhead:
 
         An item that comes after somebody else has run may find no room any more: it is handed back.
         """
-        stretch, lay, left, first = self._stretch, self._lay, items, True
+        stretch, lay = self._stretch, self._lay
         baton = stretch.baton
         stretch.begin()
+        # Up to where it has to be looked whether that is all: whoever sleeps is told of the first.
+        rest, left = (items - 1, 1) if stretch.is_waited_for else (0, items)
         try:
             async for item in self._items:
                 if baton.holder is not stretch:
-                    return items - left, item, None
+                    return items - rest - left, item, None
                 lay(item)
                 del item  # Else it lives until the next one comes.
                 left -= 1
-                if first:
-                    first = False
-                    stretch.wake_receivers()
                 if not left:
-                    break
+                    if not rest:
+                        break
+                    stretch.wake_receivers()
+                    rest, left = 0, rest
             else:
                 self.ended = True
         except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - the worker knows whose it is
-            return items - left, NOTHING, raised
+            return items - rest - left, NOTHING, raised
         finally:
             if baton.holder is stretch:
                 stretch.end()
-        return items - left, NOTHING, None
+        return items - rest - left, NOTHING, None
