@@ -99,6 +99,7 @@ class Stretch:
         "_inlet",
         "_laid_at_begin",
         "_outlets",
+        "_sleepers",
         "_works",
         "baton",
         "laid",
@@ -122,12 +123,15 @@ class Stretch:
         self._works = works
         self._before: Sized = () if inlet is None else inlet.queue
         self._behind: Sized = outlets[0].queue if outlets else ()
+        edges = self._outlets if inlet is None else (inlet, *self._outlets)
+        self._sleepers = tuple(each for edge in edges for each in edge.sleepers)
         self._at_begin = self._laid_at_begin = self.laid = 0
         self.on_interrupt: Callable[[], None] | None = None
 
     def begin(self) -> None:
         """Take the baton."""
-        self.baton.drop()
+        if self.baton.holder is not None:
+            self.baton.drop()
         self._at_begin = len(self._before)
         self._laid_at_begin = len(self._behind)
         self.baton.holder = self
@@ -137,14 +141,12 @@ class Stretch:
         assert self._inlet is not None, "of a worker"  # noqa: S101 - for the type checker
         self.begin()
         lying = self._inlet.lift(items)
-        return chain(self._first(lying), lying) if self.is_waited_for else lying
+        return chain(self._first(lying), lying) if any(self._sleepers) else lying
 
     @property
     def is_waited_for(self) -> bool:
         """Somebody sleeps until an item is taken or put; only who suspends can join them."""
-        if self._inlet is not None and self._inlet.is_waited_at:
-            return True
-        return any(outlet.is_waited_at for outlet in self._outlets)
+        return any(self._sleepers)
 
     def _first(self, lying: Iterator[Any]) -> Iterator[Any]:
         """The items up to the first that makes a result, with a word to those who sleep until then."""
@@ -194,7 +196,8 @@ class Stretch:
         self._count(tally, int(self._works))
 
     def _count(self, tally: Tally, in_hand: int) -> tuple[int, int]:
-        taken, put = self.progress()
+        put = len(self._behind) - self._laid_at_begin
+        taken = put if self._inlet is None else self._at_begin - len(self._before)
         tally.received += taken
         tally.sent += put
         tally.settled += taken - in_hand

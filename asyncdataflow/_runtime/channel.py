@@ -86,7 +86,8 @@ class Channel(Sending[T]):
     def ready(self) -> int:
         """Items that lie there and were promised to nobody."""
         self.baton.drop()
-        return max(len(self._store.items) - self._grants, 0)
+        ready = len(self._store.items) - self._grants
+        return ready if ready > 0 else 0
 
     def take_more(self, most: int) -> list[T]:
         """Up to so many of the items that lie there and were promised to nobody."""

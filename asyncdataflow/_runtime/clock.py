@@ -72,6 +72,18 @@ class Turn:
         self.begin()
         self.patience = patience
 
+    def is_idle_after(self, items: int, most: int) -> bool:
+        """Whether to :meth:`give_way` at once: these were many, and all there was to do.
+
+        Args:
+            items: How many it did.
+            most: How many it might have done.
+        """
+        if items < _BRISK or items < most:
+            return False
+        self.patience = _PATIENCE
+        return True
+
     def due(self, items: int = 1) -> bool:
         """Count items; true when it is time for ``await asyncio.sleep(0)``."""
         self.left -= items

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from itertools import islice, repeat, starmap
 from typing import Any, Final, Generic, TypeVar
 
@@ -74,14 +74,17 @@ class Edge(Generic[T]):
         return self._store.items.append
 
     @property
-    def is_waited_at(self) -> bool:
-        """Somebody sleeps until there is an item, or a slot."""
-        return bool(self._getters or self._putters)
+    def sleepers(self) -> tuple[Sized, Sized]:
+        """Who waits for an item, and who for a slot."""
+        return self._getters, self._putters
 
     def lifted(self, items: int) -> None:
         """So many were taken out in a stretch."""
         self._taken += items
-        self._was_taken_from()
+        if self._putters:
+            self.wake_senders()
+        if self._getters:
+            self._wake_getters()
 
     def laid(self) -> None:
         """Some were put in, in a stretch."""

@@ -86,8 +86,8 @@ class PlainLoop:
         work, channel, turn, free = self._work, self._channel, self._turn, self._work.outlet.free
         go = self._await_each if self._call.awaits else self._call_each
         while not work.leaving.asked:
-            lying = channel.ready
-            fit = min(lying, free(), turn.left)
+            lying, room, left = channel.ready, free(), turn.left
+            fit = lying if lying < room else room
             if not fit and turn.patience:
                 await turn.give_way()
                 continue
@@ -98,11 +98,14 @@ class PlainLoop:
                     return
                 turn.begin()
                 continue
-            if fit and (self._suspends or not self._may_stretch()):
-                fit = 0
-            done = await go(fit) if fit else await self._one_by_one()
+            if not fit or self._suspends or not self._may_stretch():
+                done = await self._one_by_one()
+            else:
+                done = await go(fit if fit < left else left)
             if not done:
                 turn.begin()
+            elif turn.is_idle_after(done, fit):
+                await turn.give_way()
             elif turn.due(done):
                 await asyncio.sleep(0)
 

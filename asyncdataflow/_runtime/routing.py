@@ -113,6 +113,7 @@ class Results:
 
     def __init__(self, sender: Sender[Any], place: int | None) -> None:
         self.channels: Sequence[Channel[Any]] = (sender.channel,)
+        self.free = sender.channel.free
         self._sender = sender
         self._place = place
 
@@ -128,10 +129,6 @@ class Results:
     def room(self) -> int:
         """The output edge's, where this is its only sender."""
         return self._sender.channel.room
-
-    def free(self) -> int:
-        """The output edge's."""
-        return self._sender.channel.free
 
     def is_full(self) -> bool:
         """The output edge is."""
@@ -183,6 +180,7 @@ class Edges:
         self._all = [sender for branch in self._branches for sender in branch]
         self._only = self._all[0] if len(self._all) == 1 else None
         self.channels: Sequence[Channel[Any]] = [sender.channel for sender in self._all]
+        self.free = self._least_free if self._only is None else self._only.channel.free
 
     async def send(self, value: Any) -> None:
         """Send to every branch."""
@@ -213,11 +211,9 @@ class Edges:
         """One that is wanted is."""
         return any(each.is_full for each in self.channels)
 
-    def free(self) -> int:
+    def _least_free(self) -> int:
         """The least of any edge."""
-        if self._only is not None:
-            return self._only.channel.free
-        return min(each.free for each in self.channels)
+        return min(each.free() for each in self.channels)
 
     def laying(self) -> Callable[[Any], None] | None:
         """Into every edge, unless two of them share a channel, or one is bounded by more than a number."""

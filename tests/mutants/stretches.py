@@ -54,7 +54,8 @@ MUTANTS = (
         "_runtime/edge.py",
         """\
         self._taken += items
-        self._was_taken_from()
+        if self._putters:
+            self.wake_senders()
 """,
         """\
         self._taken += items
