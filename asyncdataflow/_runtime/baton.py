@@ -14,13 +14,18 @@ only if it has the baton still; else it sends what it has in hand as if there we
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from .edge import Edge
 
-__all__ = ("Baton", "Probe", "Stretch", "Tally")
+__all__ = ("Baton", "Probe", "Stretch", "TakingStretch", "Tally")
+
+T = TypeVar("T")
+
+_NOTHING: Final[deque[Any]] = deque(maxlen=0)
 
 
 class Tally(Protocol):
@@ -212,3 +217,27 @@ class Stretch:
             self._inlet.lifted(taken)
         for outlet in self._outlets:
             outlet.laid()
+
+
+class TakingStretch(Stretch, Generic[T]):
+    """Those of the consumer.
+
+    Args:
+        baton: The run's.
+        inlet: The output edge; none before the run has started.
+        tally: Where to count it.
+
+    Attributes:
+        take: Gives the next item of the stretch; raises where there is none.
+    """
+
+    __slots__ = ("take",)
+
+    def __init__(self, baton: Baton, inlet: Edge[T] | None, tally: Tally) -> None:
+        super().__init__(baton, inlet, (), tally, works=False)
+        self.take: Callable[[], T] = _NOTHING.popleft
+
+    def interrupt(self) -> None:
+        """Somebody takes the baton away."""
+        self.take = _NOTHING.popleft
+        super().interrupt()

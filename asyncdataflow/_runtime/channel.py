@@ -85,7 +85,8 @@ class Channel(Sending[T]):
     @property
     def ready(self) -> int:
         """Items that lie there and were promised to nobody."""
-        self.baton.drop()
+        if self.baton.holder is not None:
+            self.baton.drop()
         ready = len(self._store.items) - self._grants
         return ready if ready > 0 else 0
 
@@ -285,7 +286,10 @@ class Receiver(Generic[T]):
             EndOfChannel: Every sender has closed and every item was received.
         """
         channel, turn = self.channel, self._turn
-        if turn.due(1 + since):
+        items = 1 + since
+        if not channel.ready and turn.is_idle_after(items, items):
+            await turn.give_way()
+        elif turn.due(items):
             await asyncio.sleep(0)
         while not channel.ready and turn.patience:
             await turn.give_way()

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sized
-from itertools import islice, repeat, starmap
+from itertools import repeat
 from typing import Any, Final, Generic, TypeVar
 
 from ..policy import Buffer, Overflow
@@ -67,7 +67,11 @@ class Edge(Generic[T]):
 
     def lift(self, items: int) -> Iterator[T]:
         """Take out so many in a stretch, each when it is asked for."""
-        return islice(starmap(self._store.items.popleft, repeat(())), items)
+        return map(deque.popleft, repeat(self.queue, items))
+
+    def taking(self, most: int) -> Callable[[], T]:
+        """What takes one out, in a stretch of no more than so many; raises where there is none."""
+        return self.queue.popleft if len(self.queue) <= most else self.lift(most).__next__
 
     def laying(self) -> Callable[[T], None]:
         """What puts an item in, in a stretch."""

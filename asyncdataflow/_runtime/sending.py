@@ -56,7 +56,8 @@ class Sending(Edge[T]):
 
     def free(self) -> int:
         """Slots that are free in this step; 0 where somebody waits for them, or nobody wants more."""
-        self.baton.drop()
+        if self.baton.holder is not None:
+            self.baton.drop()
         return 0 if self._putters or self._abandoned else self._store.room
 
     @property

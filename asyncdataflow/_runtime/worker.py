@@ -243,21 +243,21 @@ class Work(Making):
         return items.stop if isinstance(items, LaneIterator | Rejoined) else None
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
-        turn = Turn(self._loop)
+        turn, free = Turn(self._loop), self.outlet.free
         ahead = self._ahead(items)
         self._stop_making = self._stopper(items)
         while not self.leaving.asked:
             if self.draining and self._is_drained():
                 return
-            fit = 0 if ahead is None else min(self.outlet.free(), turn.left)
-            if not fit and turn.patience:
+            room = 0 if ahead is None else free()
+            if not room and turn.patience:
                 await turn.give_way()
                 continue
             sent = 0
             self.reading = True
             try:
-                if ahead is not None and fit > 0:
-                    sent, item, error = await self._pull_ahead(ahead, fit)
+                if ahead is not None and room:
+                    sent, item, error = await ahead.pull(min(room, turn.left))
                 else:
                     item, error = await self._next_of(items)
             finally:
@@ -265,21 +265,27 @@ class Work(Making):
             if error is not None:
                 raise error
             if item is not NOTHING:
-                self.counters.received += 1
-                if self._limiter is not None:
-                    await self._limiter.wait()
                 # Somebody else has run before it came, or will while it waits.
-                others = fit > 0 or (ahead is not None and self.outlet.is_full())
-                await self._send(item)
-                self.counters.settled += 1
+                others = room > 0 or (ahead is not None and self.outlet.is_full())
+                await self._send_pulled(item)
                 sent += 1
                 if others:
                     turn.begin()
-            elif ahead is None or ahead.ended or fit < 1:
+            elif ahead is None or ahead.ended or not room:
                 return
             del item
-            if turn.due(sent):
+            if turn.is_idle_after(sent, room):
+                await turn.give_way()
+            elif turn.due(sent):
                 await asyncio.sleep(0)
+
+    async def _send_pulled(self, item: Any) -> None:
+        """An item of a source that does not leave in a stretch."""
+        self.counters.received += 1
+        if self._limiter is not None:
+            await self._limiter.wait()
+        await self._send(item)
+        self.counters.settled += 1
 
     def _is_drained(self) -> bool:
         """Asked to stop, and it is not for a thread to say which item is the last."""
@@ -295,16 +301,7 @@ class Work(Making):
             return None
         channels = self.outlet.channels
         stretch = Stretch(channels[0].baton, None, channels, self.counters, works=False)
-        return PullAhead(items, self.watched_source(lay), stretch)
-
-    async def _pull_ahead(self, ahead: PullAhead, items: int) -> tuple[int, Any, Exception | None]:
-        sent, item, raised = await ahead.pull(items)
-        if raised is None:
-            return sent, item, None
-        error = self._source_error(raised)
-        if error is None:
-            raise raised
-        return sent, item, error
+        return PullAhead(items, self.watched_source(lay), stretch, self._source_error)
 
     def watched(
         self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool

@@ -101,6 +101,10 @@ class ObservedChannel(Channel[Any]):
             self._was_taken(item)
             yield item
 
+    def taking(self, most: int) -> Callable[[], Any]:
+        """As in ``Edge``."""
+        return self.lift(most).__next__
+
     def laying(self) -> Callable[[Any], None]:
         """As in ``Edge``."""
         lay = super().laying()

@@ -13,15 +13,19 @@ MUTANTS = (
         "_runtime/plain.py",
         """\
                 result = await function(item)
-                if type(result) is not usual:
+                if type(result) is usual and baton.holder is stretch:
+                    lay(result)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = waited
+                    self._suspends = not stretch.laid
                     break
 """,
         """\
                 result = await function(item)
-                if type(result) is not usual:
+                if result is not none:
                     usual = self._usual = type(checked(result))
 """,
     ),
@@ -31,7 +35,7 @@ MUTANTS = (
         "_runtime/pull.py",
         """\
                 if baton.holder is not stretch:
-                    return items - left, item, None
+                    return items - rest - left, item, None
 """,
         "",
     ),
@@ -40,12 +44,12 @@ MUTANTS = (
         "what a stretch has put into an edge is told to nobody but the first who waits",
         "_runtime/baton.py",
         """\
-            self._inlet.lifted(self._at_begin - self._inlet.lying())
+            self._inlet.lifted(taken)
         for outlet in self._outlets:
             outlet.laid()
 """,
         """\
-            self._inlet.lifted(self._at_begin - self._inlet.lying())
+            self._inlet.lifted(taken)
 """,
     ),
     Mutant(
@@ -73,7 +77,8 @@ MUTANTS = (
         "what lies in an edge is counted without making up the books first",
         "_runtime/sending.py",
         """\
-        self.baton.drop()
+        if self.baton.holder is not None:
+            self.baton.drop()
         return 0 if self._putters or self._abandoned else self._store.room
 """,
         """\
