@@ -21,7 +21,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from .edge import Edge
 
-__all__ = ("Baton", "Probe", "Stretch", "TakingStretch", "Tally")
+__all__ = ("Baton", "Probe", "Stretch", "TakingStretch", "Tally", "Way")
 
 T = TypeVar("T")
 
@@ -35,6 +35,26 @@ class Tally(Protocol):
     settled: int
     sent: int
     filtered: int
+
+
+class Way(Protocol):
+    """What a stretch puts its results into: an edge, or several at once.
+
+    Attributes:
+        queue: What it has put there.
+        sleepers: Who waits for it.
+    """
+
+    queue: deque[Any]
+
+    @property
+    def sleepers(self) -> Sequence[Sized]: ...
+
+    def laid(self) -> None:
+        """Some were put in: whoever waits has to know."""
+
+    def on_the_way_to(self, edge: Edge[Any]) -> int:
+        """Items that were put here and do not lie in that edge yet."""
 
 
 class Baton:
@@ -74,9 +94,9 @@ class Probe:
         """Somebody did."""
         self.baton.holder = None
 
-    def lifted_from(self, edge: Edge[Any]) -> int:
-        """Nothing is taken without being counted."""
-        return 0
+    def moved(self, edge: Edge[Any]) -> tuple[int, int]:
+        """Nothing is taken or put without being counted."""
+        return 0, 0
 
     def count_interrupted(self, tally: Tally) -> None:
         """Nothing is done without being counted."""
@@ -116,7 +136,7 @@ class Stretch:
         self,
         baton: Baton,
         inlet: Edge[Any] | None,
-        outlets: Sequence[Edge[Any]],
+        outlets: Sequence[Way],
         tally: Tally,
         *,
         works: bool,
@@ -128,7 +148,7 @@ class Stretch:
         self._works = works
         self._before: Sized = () if inlet is None else inlet.queue
         self._behind: Sized = outlets[0].queue if outlets else ()
-        edges = self._outlets if inlet is None else (inlet, *self._outlets)
+        edges: tuple[Way, ...] = self._outlets if inlet is None else (inlet, *self._outlets)
         self._sleepers = tuple(each for edge in edges for each in edge.sleepers)
         self._at_begin = self._laid_at_begin = self.laid = 0
         self.on_interrupt: Callable[[], None] | None = None
@@ -174,8 +194,11 @@ class Stretch:
 
     def wake_receivers(self) -> None:
         """The first item was put: wake who waited for it; the others when the stretch ends."""
+        before = len(self._behind)
         for outlet in self._outlets:
             outlet.laid()
+        # What is in every edge of a fan by now does not lie behind any more.
+        self._laid_at_begin += len(self._behind) - before
 
     def interrupt(self) -> None:
         """Somebody takes the baton away: the worker is inside its stage's function, with an item in hand."""
@@ -192,9 +215,10 @@ class Stretch:
         put = len(self._behind) - self._laid_at_begin
         return (put if self._inlet is None else self._at_begin - len(self._before)), put
 
-    def lifted_from(self, edge: Edge[Any]) -> int:
-        """Items that it has taken from this channel since it began."""
-        return self.progress()[0] if edge is self._inlet else 0
+    def moved(self, edge: Edge[Any]) -> tuple[int, int]:
+        """Items that it has taken from this edge since it began, and those that do not lie in it yet."""
+        lifted = self.progress()[0] if edge is self._inlet else 0
+        return lifted, sum(outlet.on_the_way_to(edge) for outlet in self._outlets)
 
     def count_interrupted(self, tally: Tally) -> None:
         """Add what was done since it began, without ending it."""

@@ -64,9 +64,9 @@ class Channel(Sending[T]):
     def statistics(self) -> ChannelStatistics:
         """A snapshot."""
         holder = self.baton.holder
-        lifted = 0 if holder is None else holder.lifted_from(self)
+        lifted, coming = (0, 0) if holder is None else holder.moved(self)
         return ChannelStatistics(
-            items=len(self._store.items),
+            items=len(self._store.items) + coming,
             held=self._store.held,
             capacity=self._capacity,
             waiting_senders=len(self._putters),
@@ -193,6 +193,10 @@ class Sender(Generic[T]):
         """What sends in a stretch."""
         return self.channel.laying()
 
+    def lay_all(self, items: Sequence[T]) -> None:
+        """Send what a stretch has made."""
+        self.channel.lay_all(items)
+
     def put_into_claimed(self, items: Sequence[T]) -> None:
         """Send into as many slots claimed."""
         self.channel.put_into_claimed(items)
@@ -240,6 +244,10 @@ class Tagged(Sender[Any]):
         """What sends ``(port, item)`` in a stretch."""
         lay, port = self.channel.laying(), self._port
         return lambda item: lay((port, item))
+
+    def lay_all(self, items: Sequence[Any]) -> None:
+        """Send ``(port, item)`` for each that a stretch has made."""
+        self.channel.lay_all([(self._port, item) for item in items])
 
     def deposit(self, item: Any) -> asyncio.Future[bool]:
         """Send ``(port, item)`` as soon as there is a slot."""

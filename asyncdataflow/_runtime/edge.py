@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import repeat
 from typing import Any, Final, Generic, TypeVar
 
@@ -78,9 +78,17 @@ class Edge(Generic[T]):
         return self._store.items.append
 
     @property
-    def sleepers(self) -> tuple[Sized, Sized]:
+    def sleepers(self) -> Sequence[Sized]:
         """Who waits for an item, and who for a slot."""
         return self._getters, self._putters
+
+    def lay_all(self, items: Iterable[T]) -> None:
+        """Put items in, in a stretch."""
+        self.queue.extend(items)
+
+    def on_the_way_to(self, edge: Edge[Any]) -> int:
+        """None: what a stretch puts in is in at once."""
+        return 0
 
     def lifted(self, items: int) -> None:
         """So many were taken out in a stretch."""

@@ -73,7 +73,7 @@ class PlainLoop:
         self._inlet: Receiver[Any] = work.inlets[0]
         self._channel = self._inlet.channel
         self._baton = self._channel.baton
-        self._stretch = Stretch(self._baton, self._channel, work.outlet.channels, work.counters, works=True)
+        self._stretch = Stretch(self._baton, self._channel, work.outlet.ways, work.counters, works=True)
         self._function, self._lay = work.watched(call.direct, lay, self._stretch, awaits=call.awaits)
         self._none = _NO_RESULT if work.outlet.keeps_none else None
         self._probe = Probe(self._baton)
@@ -212,7 +212,7 @@ class PlainLoop:
                 self._lay(result)
                 counters.sent += 1
                 counters.settled += 1
-                for each in work.outlet.channels:
+                for each in work.outlet.ways:
                     each.laid()
                 self._leave()
             else:

@@ -299,8 +299,8 @@ class Work(Making):
         lay = self.outlet.laying()
         if lay is None or self._limiter is not None:
             return None
-        channels = self.outlet.channels
-        stretch = Stretch(channels[0].baton, None, channels, self.counters, works=False)
+        baton = self.outlet.channels[0].baton
+        stretch = Stretch(baton, None, self.outlet.ways, self.counters, works=False)
         return PullAhead(items, self.watched_source(lay), stretch, self._source_error)
 
     def watched(

@@ -53,6 +53,23 @@ MUTANTS = (
 """,
     ),
     Mutant(
+        "branches not woken",
+        "what a stretch has put into several edges is told to nobody who waits for it",
+        "_runtime/fan.py",
+        """\
+        for sender in wanted:
+            sender.channel.laid()
+""",
+        "",
+    ),
+    Mutant(
+        "nobody told of the first",
+        "who waits when a stretch begins is left asleep while its stage's function waits",
+        "_runtime/baton.py",
+        "        return chain(self._first(lying), lying) if any(self._sleepers) else lying\n",
+        "        return lying\n",
+    ),
+    Mutant(
         "senders not woken",
         "the slots that a stretch has freed are told to nobody but the first who waits",
         "_runtime/edge.py",

@@ -116,7 +116,7 @@ async def play(edge_of, seed):
         await pause()
         victim.cancel()
     await quiet()
-    seen = edge.stuck(), sent, received, len(edge.queue), [each.done() for each in tasks]
+    seen = edge.stuck(), sent, received, edge.lying(), [each.done() for each in tasks]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
