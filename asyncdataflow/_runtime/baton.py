@@ -202,13 +202,18 @@ class Stretch:
 
     def interrupt(self) -> None:
         """Somebody takes the baton away: the worker is inside its stage's function, with an item in hand."""
-        self._make_up(int(self._works))
+        self.end(int(self._works))
         if self.on_interrupt is not None:
             self.on_interrupt()
 
-    def end(self) -> None:
-        """The worker itself ends it, between two items."""
-        self._make_up(0)
+    def end(self, in_hand: int = 0) -> None:
+        """Make up the books; the worker itself does between two items."""
+        self.baton.holder = None
+        taken, self.laid = self._count(self.tally, in_hand)
+        if self._inlet is not None:
+            self._inlet.lifted(taken)
+        for outlet in self._outlets:
+            outlet.laid()
 
     def progress(self) -> tuple[int, int]:
         """Items taken and put since it began."""
@@ -233,14 +238,6 @@ class Stretch:
         if self._works:
             tally.filtered += taken - in_hand - put
         return taken, put
-
-    def _make_up(self, in_hand: int) -> None:
-        self.baton.holder = None
-        taken, self.laid = self._count(self.tally, in_hand)
-        if self._inlet is not None:
-            self._inlet.lifted(taken)
-        for outlet in self._outlets:
-            outlet.laid()
 
 
 class TakingStretch(Stretch, Generic[T]):

@@ -93,20 +93,18 @@ class Channel(Sending[T]):
     def take_more(self, most: int) -> list[T]:
         """Up to so many of the items that lie there and were promised to nobody."""
         items = self._store.pop_more(min(most, self.ready))
-        self._taken += len(items)
         if self._keeps_slots:
             self._store.held += len(items)
-        self._was_taken_from()
+        self.lifted(len(items))
         return items
 
     def take(self) -> T:
         """The first item; only where one is neither missing nor promised."""
         self.baton.drop()
         item = self._store.pop()
-        self._taken += 1
         if self._keeps_slots:
             self._store.held += 1
-        self._was_taken_from()
+        self.lifted(1)
         return item
 
     def ended(self) -> bool:

@@ -91,7 +91,7 @@ class Edge(Generic[T]):
         return 0
 
     def lifted(self, items: int) -> None:
-        """So many were taken out in a stretch."""
+        """So many were taken out: whoever waits has to know."""
         self._taken += items
         if self._putters:
             self.wake_senders()
@@ -110,12 +110,6 @@ class Edge(Generic[T]):
 
     def wake_next(self) -> None:
         """Whoever was woken has taken its item: wake the next one for those that are left."""
-        if self._getters:
-            self._wake_getters()
-
-    def _was_taken_from(self) -> None:
-        if self._putters:
-            self.wake_senders()
         if self._getters:
             self._wake_getters()
 

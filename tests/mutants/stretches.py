@@ -86,8 +86,8 @@ MUTANTS = (
         "an item in hand is not counted",
         "a stage whose stretch was disturbed has settled what it still has in hand",
         "_runtime/baton.py",
-        "        self._make_up(int(self._works))\n",
-        "        self._make_up(0)\n",
+        "        self.end(int(self._works))\n",
+        "        self.end()\n",
     ),
     Mutant(
         "somebody looks into a stretch",
