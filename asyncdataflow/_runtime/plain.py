@@ -188,8 +188,9 @@ class PlainLoop:
             1 behind an item that did not suspend; 0 where others ran.
         """
         work, channel, baton, probe = self._work, self._channel, self._baton, self._probe
-        function, awaits, counters = self._function, self._call.awaits, work.counters
-        while channel.ready and not work.leaving.asked:
+        function, awaits, none = self._function, self._call.awaits, self._none
+        counters, outlet, leaving = work.counters, work.outlet, work.leaving
+        while channel.ready and not leaving.asked:
             result = error = None
             item = channel.take()
             self._draw()
@@ -206,16 +207,16 @@ class PlainLoop:
                 if error is None:
                     raise
             self._suspends = baton.holder is not probe
-            waits = result is not self._none and work.outlet.is_full()
-            fits = work.outlet.free() > 0
-            if error is None and result is not self._none and fits and self._is_first():
+            waits = False
+            if error is None and result is not none and outlet.free() > 0 and self._is_first():
                 self._lay(result)
                 counters.sent += 1
                 counters.settled += 1
-                for each in work.outlet.channels:
+                for each in outlet.channels:
                     each.laid()
                 self._leave()
             else:
+                waits = result is not none and outlet.is_full()
                 try:
                     await self._finish(error, item, result)
                 finally:
