@@ -188,8 +188,9 @@ class PlainLoop:
             1 behind an item that did not suspend; 0 where others ran.
         """
         work, channel, baton, probe = self._work, self._channel, self._baton, self._probe
-        function, awaits, counters = self._function, self._call.awaits, work.counters
-        while channel.ready and not work.leaving.asked:
+        function, awaits, none = self._function, self._call.awaits, self._none
+        counters, outlet, leaving = work.counters, work.outlet, work.leaving
+        while channel.ready and not leaving.asked:
             result = error = None
             item = channel.take()
             self._draw()
@@ -199,23 +200,23 @@ class PlainLoop:
                 result = function(item)
                 if awaits or is_awaited(type(result)):
                     result = await result
-                if result is not self._none and type(result) is not self._usual:
+                if result is not none and type(result) is not self._usual:
                     self._usual = type(checked(result))
             except (asyncio.CancelledError, Exception) as raised:
                 error = self._own_error(raised)
                 if error is None:
                     raise
             self._suspends = baton.holder is not probe
-            waits = result is not self._none and work.outlet.is_full()
-            fits = work.outlet.free() > 0
-            if error is None and result is not self._none and fits and self._is_first():
+            waits = False
+            if error is None and result is not none and outlet.free() > 0 and self._is_first():
                 self._lay(result)
                 counters.sent += 1
                 counters.settled += 1
-                for each in work.outlet.ways:
+                for each in outlet.ways:
                     each.laid()
                 self._leave()
             else:
+                waits = result is not none and outlet.is_full()
                 try:
                     await self._finish(error, item, result)
                 finally:
