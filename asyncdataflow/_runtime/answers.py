@@ -25,7 +25,10 @@ class Answers:
 
     Attributes:
         puller: The task that pulls, while it does.
+        subscription: The source's session, once it is open.
     """
+
+    subscription: Subscription[Any]
 
     def __init__(self, stage: Stage[Any, Any], leaving: Leaving, resume: Resume | None) -> None:
         self._stage = stage
@@ -52,6 +55,7 @@ class Answers:
 
     def open(self, subscription: Subscription[Any]) -> None:
         """The source is open."""
+        self.subscription = subscription
         self._desk = AnswerDesk(self._stage.title, subscription.answer, self._stage.fn.max_unacked)
         # The worker that answers may have been cancelled while it waited.
         self._tell()

@@ -14,12 +14,18 @@ only if it has the baton still; else it sends what it has in hand as if there we
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence, Sized
+from itertools import chain
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from .edge import Edge
 
-__all__ = ("Baton", "Probe", "Stretch", "Tally")
+__all__ = ("Baton", "Probe", "Stretch", "TakingStretch", "Tally", "Way")
+
+T = TypeVar("T")
+
+_NOTHING: Final[deque[Any]] = deque(maxlen=0)
 
 
 class Tally(Protocol):
@@ -29,6 +35,26 @@ class Tally(Protocol):
     settled: int
     sent: int
     filtered: int
+
+
+class Way(Protocol):
+    """What a stretch puts its results into: an edge, or several at once.
+
+    Attributes:
+        queue: What it has put there.
+        sleepers: Who waits for it.
+    """
+
+    queue: deque[Any]
+
+    @property
+    def sleepers(self) -> Sequence[Sized]: ...
+
+    def laid(self) -> None:
+        """Some were put in: whoever waits has to know."""
+
+    def on_the_way_to(self, edge: Edge[Any]) -> int:
+        """Items that were put here and do not lie in that edge yet."""
 
 
 class Baton:
@@ -68,9 +94,9 @@ class Probe:
         """Somebody did."""
         self.baton.holder = None
 
-    def lifted_from(self, edge: Edge[Any]) -> int:
-        """Nothing is taken without being counted."""
-        return 0
+    def moved(self, edge: Edge[Any]) -> tuple[int, int]:
+        """Nothing is taken or put without being counted."""
+        return 0, 0
 
     def count_interrupted(self, tally: Tally) -> None:
         """Nothing is done without being counted."""
@@ -87,16 +113,21 @@ class Stretch:
         works: Between taking an item and putting it, the worker has it in hand.
 
     Attributes:
+        laid: Items that the last one has put, once it is over.
         on_interrupt: Called when somebody takes the baton away, before that one goes on.
     """
 
     __slots__ = (
         "_at_begin",
+        "_before",
+        "_behind",
         "_inlet",
         "_laid_at_begin",
         "_outlets",
+        "_sleepers",
         "_works",
         "baton",
+        "laid",
         "on_interrupt",
         "tally",
     )
@@ -105,7 +136,7 @@ class Stretch:
         self,
         baton: Baton,
         inlet: Edge[Any] | None,
-        outlets: Sequence[Edge[Any]],
+        outlets: Sequence[Way],
         tally: Tally,
         *,
         works: bool,
@@ -115,68 +146,119 @@ class Stretch:
         self._inlet = inlet
         self._outlets = tuple(outlets)
         self._works = works
-        self._at_begin = self._laid_at_begin = 0
+        self._before: Sized = () if inlet is None else inlet.queue
+        self._behind: Sized = outlets[0].queue if outlets else ()
+        edges: tuple[Way, ...] = self._outlets if inlet is None else (inlet, *self._outlets)
+        self._sleepers = tuple(each for edge in edges for each in edge.sleepers)
+        self._at_begin = self._laid_at_begin = self.laid = 0
         self.on_interrupt: Callable[[], None] | None = None
 
     def begin(self) -> None:
         """Take the baton."""
-        self.baton.drop()
-        if self._inlet is not None:
-            self._at_begin = self._inlet.lying()
-        if self._outlets:
-            self._laid_at_begin = self._outlets[0].lying()
+        if self.baton.holder is not None:
+            self.baton.drop()
+        self._at_begin = len(self._before)
+        self._laid_at_begin = len(self._behind)
         self.baton.holder = self
+
+    def lift(self, items: int) -> Iterator[Any]:
+        """Take the baton, and from the inlet so many, each when it is asked for."""
+        assert self._inlet is not None, "of a worker"  # noqa: S101 - for the type checker
+        self.begin()
+        lying = self._inlet.lift(items)
+        return chain(self._first(lying), lying) if any(self._sleepers) else lying
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Somebody sleeps until an item is taken or put; only who suspends can join them."""
+        return any(self._sleepers)
+
+    def _first(self, lying: Iterator[Any]) -> Iterator[Any]:
+        """The items up to the first that makes a result, with a word to those who sleep until then."""
+        for item in lying:
+            if self.progress()[0] == 1:
+                self.wake_senders()
+            yield item
+            if self.progress()[1]:
+                self.wake_receivers()
+                return
 
     def wake_senders(self) -> None:
         """The first item was taken: wake who waited for its slot; the others when the stretch ends."""
         if self._inlet is not None:
-            before = self._inlet.lying()
+            before = len(self._before)
             self._inlet.wake_senders()
             # Those who have left their item there to be put in have it in now.
-            self._at_begin += self._inlet.lying() - before
+            self._at_begin += len(self._before) - before
             self._inlet.wake_next()
 
     def wake_receivers(self) -> None:
         """The first item was put: wake who waited for it; the others when the stretch ends."""
+        before = len(self._behind)
         for outlet in self._outlets:
             outlet.laid()
+        # What is in every edge of a fan by now does not lie behind any more.
+        self._laid_at_begin += len(self._behind) - before
 
     def interrupt(self) -> None:
         """Somebody takes the baton away: the worker is inside its stage's function, with an item in hand."""
-        self._make_up(int(self._works))
+        self.end(int(self._works))
         if self.on_interrupt is not None:
             self.on_interrupt()
 
-    def end(self) -> None:
-        """The worker itself ends it, between two items."""
-        self._make_up(0)
+    def end(self, in_hand: int = 0) -> None:
+        """Make up the books; the worker itself does between two items."""
+        self.baton.holder = None
+        taken, self.laid = self._count(self.tally, in_hand)
+        if self._inlet is not None:
+            self._inlet.lifted(taken)
+        for outlet in self._outlets:
+            outlet.laid()
 
     def progress(self) -> tuple[int, int]:
         """Items taken and put since it began."""
-        taken = 0 if self._inlet is None else self._at_begin - self._inlet.lying()
-        put = self._outlets[0].lying() - self._laid_at_begin if self._outlets else 0
-        return (put if self._inlet is None else taken), put
+        put = len(self._behind) - self._laid_at_begin
+        return (put if self._inlet is None else self._at_begin - len(self._before)), put
 
-    def lifted_from(self, edge: Edge[Any]) -> int:
-        """Items that it has taken from this channel since it began."""
-        return self.progress()[0] if edge is self._inlet else 0
+    def moved(self, edge: Edge[Any]) -> tuple[int, int]:
+        """Items that it has taken from this edge since it began, and those that do not lie in it yet."""
+        lifted = self.progress()[0] if edge is self._inlet else 0
+        return lifted, sum(outlet.on_the_way_to(edge) for outlet in self._outlets)
 
     def count_interrupted(self, tally: Tally) -> None:
         """Add what was done since it began, without ending it."""
         self._count(tally, int(self._works))
 
-    def _count(self, tally: Tally, in_hand: int) -> None:
-        taken, put = self.progress()
+    def _count(self, tally: Tally, in_hand: int) -> tuple[int, int]:
+        put = len(self._behind) - self._laid_at_begin
+        taken = put if self._inlet is None else self._at_begin - len(self._before)
         tally.received += taken
         tally.sent += put
         tally.settled += taken - in_hand
         if self._works:
             tally.filtered += taken - in_hand - put
+        return taken, put
 
-    def _make_up(self, in_hand: int) -> None:
-        self.baton.holder = None
-        self._count(self.tally, in_hand)
-        if self._inlet is not None:
-            self._inlet.lifted(self._at_begin - self._inlet.lying())
-        for outlet in self._outlets:
-            outlet.laid()
+
+class TakingStretch(Stretch, Generic[T]):
+    """Those of the consumer.
+
+    Args:
+        baton: The run's.
+        inlet: The output edge; none before the run has started.
+        tally: Where to count it.
+
+    Attributes:
+        take: Gives the next item of the stretch; raises where there is none.
+    """
+
+    __slots__ = ("take",)
+
+    def __init__(self, baton: Baton, inlet: Edge[T] | None, tally: Tally) -> None:
+        super().__init__(baton, inlet, (), tally, works=False)
+        self.take: Callable[[], T] = _NOTHING.popleft
+
+    def interrupt(self) -> None:
+        """Somebody takes the baton away."""
+        self.take = _NOTHING.popleft
+        super().interrupt()

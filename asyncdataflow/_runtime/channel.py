@@ -64,9 +64,9 @@ class Channel(Sending[T]):
     def statistics(self) -> ChannelStatistics:
         """A snapshot."""
         holder = self.baton.holder
-        lifted = 0 if holder is None else holder.lifted_from(self)
+        lifted, coming = (0, 0) if holder is None else holder.moved(self)
         return ChannelStatistics(
-            items=len(self._store.items),
+            items=len(self._store.items) + coming,
             held=self._store.held,
             capacity=self._capacity,
             waiting_senders=len(self._putters),
@@ -89,26 +89,26 @@ class Channel(Sending[T]):
     @property
     def ready(self) -> int:
         """Items that lie there and were promised to nobody."""
-        self.baton.drop()
-        return max(len(self._store.items) - self._grants, 0)
+        if self.baton.holder is not None:
+            self.baton.drop()
+        ready = len(self._store.items) - self._grants
+        return ready if ready > 0 else 0
 
     def take_more(self, most: int) -> list[T]:
         """Up to so many of the items that lie there and were promised to nobody."""
         items = self._store.pop_more(min(most, self.ready))
-        self._taken += len(items)
         if self._keeps_slots:
             self._store.held += len(items)
-        self._was_taken_from()
+        self.lifted(len(items))
         return items
 
     def take(self) -> T:
         """The first item; only where one is neither missing nor promised."""
         self.baton.drop()
         item = self._store.pop()
-        self._taken += 1
         if self._keeps_slots:
             self._store.held += 1
-        self._was_taken_from()
+        self.lifted(1)
         return item
 
     def ended(self) -> bool:
@@ -195,6 +195,10 @@ class Sender(Generic[T]):
         """What sends in a stretch."""
         return self.channel.laying()
 
+    def lay_all(self, items: Sequence[T]) -> None:
+        """Send what a stretch has made."""
+        self.channel.lay_all(items)
+
     def put_into_claimed(self, items: Sequence[T]) -> None:
         """Send into as many slots claimed."""
         self.channel.put_into_claimed(items)
@@ -243,6 +247,10 @@ class Tagged(Sender[Any]):
         lay, port = self.channel.laying(), self._port
         return lambda item: lay((port, item))
 
+    def lay_all(self, items: Sequence[Any]) -> None:
+        """Send ``(port, item)`` for each that a stretch has made."""
+        self.channel.lay_all([(self._port, item) for item in items])
+
     def deposit(self, item: Any) -> asyncio.Future[bool]:
         """Send ``(port, item)`` as soon as there is a slot."""
         return self.channel.deposit((self._port, item))
@@ -287,12 +295,17 @@ class Receiver(Generic[T]):
         Raises:
             EndOfChannel: Every sender has closed and every item was received.
         """
-        channel = self.channel
-        if self._turn.due(1 + since):
+        channel, turn = self.channel, self._turn
+        items = 1 + since
+        if not channel.ready and turn.is_idle_after(items, items):
+            await turn.give_way()
+        elif turn.due(items):
             await asyncio.sleep(0)
+        while not channel.ready and turn.patience:
+            await turn.give_way()
         if not channel.ready:
             await self.wait()
-            self._turn.begin()
+            turn.begin()
         return channel.take()
 
     async def wait(self) -> None:

@@ -76,6 +76,7 @@ class Chunked:
         self.hands = Hands(places, outlet)
         self._calls = calls
         self._inlet = inlet
+        self._most = inlet.channel.statistics().capacity
         self._outlet = outlet
         self._counters = counters
         self._supervisor = supervisor
@@ -88,6 +89,7 @@ class Chunked:
         self._loop = asyncio.get_running_loop()
         self._tally = Tally(stage.concurrency, counters)
         self._holding: asyncio.Future[None] | None = None
+        self._held_up: list[Lot] = []
 
     @property
     def waiting(self) -> int:
@@ -97,14 +99,15 @@ class Chunked:
     async def work(self) -> None:
         """The life of a worker: take a lot, see it out, again."""
         async with self._calls.worker() as call:
+            again = False
             try:
                 while not self._leaving.asked:
-                    await self.hands.reserve()
+                    await self.hands.reserve(again=again)
                     try:
                         lot = await self._take()
                     except EndOfChannel:
                         return
-                    await self._see_out(call, lot)
+                    again = await self._see_out(call, lot)
                     del lot  # Else what it made lives until the next one comes.
             finally:
                 self._leaving.begin()
@@ -121,7 +124,7 @@ class Chunked:
         items = deque(channel.take_more(self.hands.take(wanted)))
         self._tally.taken += len(items)
         ticket = None if self._order is None else self._order.draw()
-        return Lot(items, ticket, tracks=self._tracks)
+        return Lot(items, ticket, self._loop, tracks=self._tracks)
 
     async def _wait_for_items(self) -> None:
         """Wait until there are some, and it is worth while to take them now."""
@@ -153,26 +156,39 @@ class Chunked:
         if self._holding is not None and not self._holding.done():
             self._holding.set_result(None)
 
-    async def _see_out(self, call: Call, lot: Lot) -> None:
+    async def _see_out(self, call: Call, lot: Lot) -> bool:
+        """Up to its end; whether the turn to take was kept until then."""
         order, ticket = self._order, lot.ticket
         try:
             if order is not None and ticket is not None and not order.due(ticket):
                 order.awaited(ticket).add_done_callback(lot.wake)
             self._post(call, lot)
+            if not self._may_wait(self._most):
+                self._pass_turn(lot)
             while lot.chunks:
                 await lot.news()
-                await self._look_after(call, lot)
-            if order is not None and ticket is not None:
-                await order.turn(ticket)
+                if lot.chunks:
+                    await self._look_after(call, lot)
+            if order is not None and lot.ticket is not None:
+                await order.turn(lot.ticket)
                 await self._flush(lot)
                 order.leave()
+            again, lot.keeps_turn = lot.keeps_turn, False
+            return again
         finally:
+            self._pass_turn(lot)
             lot.stop_clock()
             while lot.chunks:
                 # Taken out, since each knows its lot: a cycle.
                 lot.chunks.popleft().abandon()
             lot.made = []
             self.hands.let_go(lot.held)
+
+    def _pass_turn(self, lot: Lot) -> None:
+        """Let others take, if none could while this lot was at work."""
+        if lot.keeps_turn:
+            lot.keeps_turn = False
+            self.hands.unreserve()
 
     def _post(self, call: Call, lot: Lot) -> None:
         """Give the rest of it to the threads."""
@@ -194,21 +210,57 @@ class Chunked:
     def _told(self, lot: Lot, chunk: Chunk) -> None:
         """A thread has news of a chunk."""
         # First, so that what was made leaves before somebody looks for room behind it.
+        if self._needs_nothing(lot, chunk):
+            self._leave_at_once(lot, chunk)
+        else:
+            self._pass_turn(lot)
         lot.wake()
         if chunk.ended:
             self._tally.ended(chunk)
             self._go_on_taking()
+            held_up, self._held_up = self._held_up, []
+            for each in held_up:
+                each.wake()
+
+    def _needs_nothing(self, lot: Lot, chunk: Chunk) -> bool:
+        """All of a lot has come well out of this chunk, may leave, and has slots behind.
+
+        Its worker waits for that, and is not about to send what came before.
+        """
+        well = chunk.ended and chunk.stop is None and lot.is_awaited and self._may_leave(lot)
+        if not well or len(lot.chunks) > 1 or lot.rest or lot.made or self.hands.claims < lot.held:
+            return False
+        return not any(each.abandoned for each in self._outlet.channels)
+
+    def _leave_at_once(self, lot: Lot, chunk: Chunk) -> None:
+        """In the step in which a thread has told of it."""
+        self._keep(lot, chunk.fetch())
+        self._over(lot, chunk)
+        made, lot.made = lot.made, []
+        lot.held -= self.hands.use(len(made))
+        self._put(made)
+        if self._order is not None:
+            lot.ticket = None
+            self._order.leave()
+
+    def _over(self, lot: Lot, chunk: Chunk) -> None:
+        """The first chunk of a lot has ended."""
+        lot.chunks.popleft()
+        if not lot.chunks:
+            lot.stop_clock()
+        self._pace.took(chunk.done, chunk.seconds)
 
     def _watch(self, lot: Lot, chunk: Chunk) -> bool:
         """Do not let one item of its last chunk hold up many for long; whether that may happen."""
         if len(chunk.pending) < 2 and not self._pace.is_quick:
             return False
-        lot.start_clock(self._loop, self._patience, functools.partial(self._is_late, chunk))
+        lot.start_clock(self._patience, functools.partial(self._is_late, lot, chunk))
         return True
 
-    def _is_late(self, chunk: Chunk) -> None:
+    def _is_late(self, lot: Lot, chunk: Chunk) -> None:
         """Nobody waits for it before taking more; told by the clock, whatever its worker waits for."""
         self._tally.late(chunk)
+        self._pass_turn(lot)
         self._go_on_taking()
 
     async def _look_after(self, call: Call, lot: Lot) -> None:
@@ -229,10 +281,7 @@ class Chunked:
 
     async def _finish(self, call: Call, lot: Lot, chunk: Chunk) -> None:
         """The first chunk has ended: deal with what it failed at, and go on with the rest."""
-        lot.chunks.popleft()
-        if not lot.chunks:
-            lot.stop_clock()
-        self._pace.took(chunk.done, chunk.seconds)
+        self._over(lot, chunk)
         # What comes later may be on its way already, where a thread was slow to begin this one.
         first = deque(chunk.pending) if lot.chunks else deque()
         if not lot.chunks:
@@ -254,19 +303,21 @@ class Chunked:
     def _relieve(self, call: Call, lot: Lot) -> None:
         """What a slow item holds up goes to another thread, where one is idle, and else waits here."""
         lot.stop_clock()
-        chunk, lane = lot.chunks[-1], self._calls.lane
+        chunk = lot.chunks[-1]
         if chunk.ended:
             return
         self._pace.late()
         lot.rest.extendleft(reversed(chunk.take_back()))
-        if lot.rest and lane is not None and lane.idle:
-            self._post(call, lot)
+        if lot.rest:
+            self._pass_on(call, lot)
 
     def _pass_on(self, call: Call, lot: Lot) -> None:
-        """What was taken back while every thread was busy, once the last that had some of it is done."""
-        last = lot.chunks[-1]
-        if last.ended and last.stop is None:
+        """What was taken back, once a thread is idle or the last that had some of it is done."""
+        last, lane = lot.chunks[-1], self._calls.lane
+        if last.stop is None and (last.ended or (lane is not None and lane.idle)):
             self._post(call, lot)
+        else:
+            self._held_up.append(lot)
 
     def _may_leave(self, lot: Lot) -> bool:
         return self._order is None or lot.ticket is None or self._order.due(lot.ticket)
@@ -343,7 +394,7 @@ class Chunked:
 
     async def _once_more(self, call: Call, item: Any) -> Stop:
         """Another attempt."""
-        lot = Lot(deque((item,)), None)
+        lot = Lot(deque((item,)), None, self._loop)
         chunk = self._hand_on(call, lot.rest, lot.wake)
         try:
             while not chunk.ended:

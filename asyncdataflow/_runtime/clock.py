@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 from typing import Final
 
 from ..policy import Rate
@@ -14,6 +15,12 @@ __all__ = ("Limiter", "Turn", "time_of")
 _TURN_SECONDS: Final = 0.001
 _TURN_ITEMS: Final = 1024
 _MOST_STRIDE: Final = 128
+
+_BRISK: Final = 8
+"""Items at once; who has done fewer had better wait for a wake-up than look again."""
+
+_PATIENCE: Final = 2
+"""In one step of the loop everybody else has had a turn, in two a neighbour that had to wait itself."""
 
 
 def time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
@@ -34,11 +41,16 @@ class Turn:
     count bounds a turn as well, because under a virtual clock no time ever passes
     within one.
 
+    While items come many at once, neighbours that take turns at being asleep cost each other
+    a wake-up and a step of the loop every time. So who has just done many looks again once the
+    others have had their turn, before it waits to be woken.
+
     Attributes:
         left: Items to be done before it has to be asked again.
+        patience: How often it is worth to :meth:`give_way` before waiting to be woken.
     """
 
-    __slots__ = ("_count", "_looked", "_since", "_stride", "_time", "left")
+    __slots__ = ("_count", "_looked", "_since", "_stride", "_time", "left", "patience")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._time = time_of(loop)
@@ -50,10 +62,32 @@ class Turn:
         self._since = self._looked = self._time()
         self._count = 0
         self.left = self._stride
+        self.patience = 0
+
+    @types.coroutine
+    def give_way(self) -> Generator[None, None, None]:
+        """Let the others have their turn; cancelled, nothing has happened."""
+        patience = self.patience - 1
+        yield
+        self.begin()
+        self.patience = patience
+
+    def is_idle_after(self, items: int, most: int) -> bool:
+        """Whether to :meth:`give_way` at once: these were many, and all there was to do.
+
+        Args:
+            items: How many it did.
+            most: How many it might have done.
+        """
+        if items < _BRISK or items < most:
+            return False
+        self.patience = _PATIENCE
+        return True
 
     def due(self, items: int = 1) -> bool:
         """Count items; true when it is time for ``await asyncio.sleep(0)``."""
         self.left -= items
+        self.patience = _PATIENCE if items >= _BRISK else 0
         if self.left > 0:
             return False
         self._count += self._stride

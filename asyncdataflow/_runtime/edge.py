@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import islice, repeat, starmap
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from itertools import repeat
 from typing import Any, Final, Generic, TypeVar
 
 from ..policy import Buffer, Overflow
@@ -43,12 +43,16 @@ class Edge(Generic[T]):
         overflow: What happens to an item that finds no room.
         name: Whose edge it is.
         tagged: Items are ``(tag, item)``.
+
+    Attributes:
+        queue: What lies in it, promised items included; for stretches.
     """
 
     def __init__(self, buffer: Buffer, overflow: Overflow, name: str, *, tagged: bool) -> None:
         self.name = name
         self._loop = asyncio.get_running_loop()
         self._store: Store[T] = Store(name, buffer, overflow, tagged=tagged)
+        self.queue = self._store.items
         self._getters: deque[asyncio.Future[None]] = deque()
         self._grants = 0
         self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
@@ -63,20 +67,36 @@ class Edge(Generic[T]):
 
     def lift(self, items: int) -> Iterator[T]:
         """Take out so many in a stretch, each when it is asked for."""
-        return islice(starmap(self._store.items.popleft, repeat(())), items)
+        return map(deque.popleft, repeat(self.queue, items))
+
+    def taking(self, most: int) -> Callable[[], T]:
+        """What takes one out, in a stretch of no more than so many; raises where there is none."""
+        return self.queue.popleft if len(self.queue) <= most else self.lift(most).__next__
 
     def laying(self) -> Callable[[T], None]:
         """What puts an item in, in a stretch."""
         return self._store.items.append
 
-    def lying(self) -> int:
-        """Items in it, promised ones included; for stretches."""
-        return len(self._store.items)
+    @property
+    def sleepers(self) -> Sequence[Sized]:
+        """Who waits for an item, and who for a slot."""
+        return self._getters, self._putters
+
+    def lay_all(self, items: Iterable[T]) -> None:
+        """Put items in, in a stretch."""
+        self.queue.extend(items)
+
+    def on_the_way_to(self, edge: Edge[Any]) -> int:
+        """None: what a stretch puts in is in at once."""
+        return 0
 
     def lifted(self, items: int) -> None:
-        """So many were taken out in a stretch."""
+        """So many were taken out: whoever waits has to know."""
         self._taken += items
-        self._was_taken_from()
+        if self._putters:
+            self.wake_senders()
+        if self._getters:
+            self._wake_getters()
 
     def laid(self) -> None:
         """Some were put in, in a stretch."""
@@ -90,12 +110,6 @@ class Edge(Generic[T]):
 
     def wake_next(self) -> None:
         """Whoever was woken has taken its item: wake the next one for those that are left."""
-        if self._getters:
-            self._wake_getters()
-
-    def _was_taken_from(self) -> None:
-        if self._putters:
-            self.wake_senders()
         if self._getters:
             self._wake_getters()
 

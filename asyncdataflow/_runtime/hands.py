@@ -39,11 +39,15 @@ class Hands:
         self._outlet = outlet
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def reserve(self) -> None:
+    async def reserve(self, *, again: bool = False) -> None:
         """Wait for a place, since the next item may need one, and for one's turn to take.
 
-        Behind it comes :meth:`take` or :meth:`unreserve`.
+        Behind it comes :meth:`unreserve`, or else it is the caller's turn ``again``.
         """
+        if again:
+            if self._free:
+                return
+            self._reserved = False
         while self._reserved or not self._free:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
@@ -70,7 +74,6 @@ class Hands:
         claims = self._outlet.claim(wanted)
         self.claims += claims
         self._free -= not claims
-        self.unreserve()
         return claims or 1
 
     def use(self, most: int) -> int:

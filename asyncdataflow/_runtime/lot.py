@@ -20,6 +20,7 @@ class Lot:
     Args:
         items: The items, in order.
         ticket: Their turn to leave, where there are turns.
+        loop: The running one.
 
     Attributes:
         rest: Items that no thread has.
@@ -27,18 +28,21 @@ class Lot:
         made: Values that may leave, in order.
         holes: Among them is ``NOTHING``.
         held: Items and values of it that have not left.
+        keeps_turn: Nobody else takes any.
         late: The last chunk lasts longer than it was to.
         origins: Where items are tracked: those that have not come to anything, in order; their
             items are what is on its way, since a thread must not be the last to know of a receipt.
     """
 
     __slots__ = (
+        "_loop",
         "_news",
         "_timer",
         "_waiter",
         "chunks",
         "held",
         "holes",
+        "keeps_turn",
         "late",
         "made",
         "origins",
@@ -46,7 +50,14 @@ class Lot:
         "ticket",
     )
 
-    def __init__(self, items: deque[Any], ticket: int | None, *, tracks: bool = False) -> None:
+    def __init__(
+        self,
+        items: deque[Any],
+        ticket: int | None,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        tracks: bool = False,
+    ) -> None:
         self.origins: deque[Tracked] = items if tracks else deque()
         self.rest = deque([each.item for each in items]) if tracks else items
         self.ticket = ticket
@@ -55,6 +66,8 @@ class Lot:
         self.holes = False
         self.held = len(items)
         self.late = False
+        self.keeps_turn = True
+        self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._news = False
@@ -66,6 +79,11 @@ class Lot:
             for value, origin in [(value, self.origins.popleft()) for value in values]
         ]
 
+    @property
+    def is_awaited(self) -> bool:
+        """Its worker waits for news, and there has been none."""
+        return self._waiter is not None and not self._waiter.done()
+
     def wake(self, _: object = None) -> None:
         """There is news."""
         self._news = True
@@ -75,14 +93,14 @@ class Lot:
     async def news(self) -> None:
         """Wait for news, unless there has been some."""
         if not self._news:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             await self._waiter
         self._news = False
 
-    def start_clock(self, loop: asyncio.AbstractEventLoop, seconds: float, tell: Callable[[], None]) -> None:
+    def start_clock(self, seconds: float, tell: Callable[[], None]) -> None:
         """The last chunk is late if it has not ended by then, which is news, and told at once."""
         self.stop_clock()
-        self._timer = loop.call_later(seconds, self._is_late, tell)
+        self._timer = self._loop.call_later(seconds, self._is_late, tell)
 
     def stop_clock(self) -> None:
         """It is not late any more, and will not be."""

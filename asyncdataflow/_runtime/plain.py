@@ -73,7 +73,7 @@ class PlainLoop:
         self._inlet: Receiver[Any] = work.inlets[0]
         self._channel = self._inlet.channel
         self._baton = self._channel.baton
-        self._stretch = Stretch(self._baton, self._channel, work.outlet.channels, work.counters, works=True)
+        self._stretch = Stretch(self._baton, self._channel, work.outlet.ways, work.counters, works=True)
         self._function, self._lay = work.watched(call.direct, lay, self._stretch, awaits=call.awaits)
         self._none = _NO_RESULT if work.outlet.keeps_none else None
         self._probe = Probe(self._baton)
@@ -83,10 +83,14 @@ class PlainLoop:
 
     async def run(self) -> None:
         """Work to the end of the input."""
-        work, channel, turn = self._work, self._channel, self._turn
+        work, channel, turn, free = self._work, self._channel, self._turn, self._work.outlet.free
         go = self._await_each if self._call.awaits else self._call_each
         while not work.leaving.asked:
-            lying = channel.ready
+            lying, room, left = channel.ready, free(), turn.left
+            fit = lying if lying < room else room
+            if not fit and turn.patience:
+                await turn.give_way()
+                continue
             if not lying:
                 try:
                     await self._inlet.wait()
@@ -94,12 +98,14 @@ class PlainLoop:
                     return
                 turn.begin()
                 continue
-            fit = 0
-            if not self._suspends and self._may_stretch():
-                fit = min(lying, work.outlet.free(), turn.left)
-            done = await go(fit) if fit > 0 else await self._one_by_one()
+            if not fit or self._suspends or not self._may_stretch():
+                done = await self._one_by_one()
+            else:
+                done = await go(fit if fit < left else left)
             if not done:
                 turn.begin()
+            elif turn.is_idle_after(done, fit):
+                await turn.give_way()
             elif turn.due(done):
                 await asyncio.sleep(0)
 
@@ -108,25 +114,22 @@ class PlainLoop:
         function, lay, none, usual = self._function, self._lay, self._none, self._usual
         stretch, baton = self._stretch, self._baton
         item = result = error = None
-        blocked = waited = True
-        stretch.begin()
+        lying = stretch.lift(items)
         try:
-            for item in self._channel.lift(items):
-                if blocked:
-                    blocked = False
-                    stretch.wake_senders()
+            for item in lying:
                 result = await function(item)
-                if type(result) is not usual:
+                if type(result) is usual and baton.holder is stretch:
+                    lay(result)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = waited
+                    self._suspends = not stretch.laid
                     break
                 if result is not none:
                     lay(result)
-                    result = None  # Else it lives until the next one is made.
-                    if waited:
-                        waited = False
-                        stretch.wake_receivers()
+                    result = None
             else:
                 stretch.end()
                 return items
@@ -146,27 +149,24 @@ class PlainLoop:
         function, lay, none, usual = self._function, self._lay, self._none, self._usual
         stretch, baton = self._stretch, self._baton
         item = result = error = None
-        blocked = waited = True
-        stretch.begin()
+        lying = stretch.lift(items)
         try:
-            for item in self._channel.lift(items):
-                if blocked:
-                    blocked = False
-                    stretch.wake_senders()
+            for item in lying:
                 result = function(item)
-                if type(result) is not usual:
-                    if is_awaited(type(result)):
-                        result = await result
+                if type(result) is usual and baton.holder is stretch:
+                    lay(result)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if is_awaited(type(result)):
+                    result = await result
+                if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = waited
+                    self._suspends = not stretch.laid
                     break
                 if result is not none:
                     lay(result)
-                    result = None  # Else it lives until the next one is made.
-                    if waited:
-                        waited = False
-                        stretch.wake_receivers()
+                    result = None
             else:
                 stretch.end()
                 return items
@@ -188,8 +188,9 @@ class PlainLoop:
             1 behind an item that did not suspend; 0 where others ran.
         """
         work, channel, baton, probe = self._work, self._channel, self._baton, self._probe
-        function, awaits, counters = self._function, self._call.awaits, work.counters
-        while channel.ready and not work.leaving.asked:
+        function, awaits, none = self._function, self._call.awaits, self._none
+        counters, outlet, leaving = work.counters, work.outlet, work.leaving
+        while channel.ready and not leaving.asked:
             result = error = None
             item = channel.take()
             self._draw()
@@ -199,23 +200,23 @@ class PlainLoop:
                 result = function(item)
                 if awaits or is_awaited(type(result)):
                     result = await result
-                if type(result) is not self._usual:
+                if result is not none and type(result) is not self._usual:
                     self._usual = type(checked(result))
             except (asyncio.CancelledError, Exception) as raised:
                 error = self._own_error(raised)
                 if error is None:
                     raise
             self._suspends = baton.holder is not probe
-            waits = result is not self._none and work.outlet.is_full()
-            fits = work.outlet.free() > 0
-            if error is None and result is not self._none and fits and self._is_first():
+            waits = False
+            if error is None and result is not none and outlet.free() > 0 and self._is_first():
                 self._lay(result)
                 counters.sent += 1
                 counters.settled += 1
-                for each in work.outlet.channels:
+                for each in outlet.ways:
                     each.laid()
                 self._leave()
             else:
+                waits = result is not none and outlet.is_full()
                 try:
                     await self._finish(error, item, result)
                 finally:

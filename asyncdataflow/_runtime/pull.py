@@ -13,8 +13,8 @@ __all__ = ("NOTHING", "PullAhead", "Pulled")
 NOTHING: Final = object()
 """The end of items, and what a skipped item makes; never in a channel, so no item is taken for it."""
 
-Pulled = tuple[int, Any, BaseException | None]
-"""Items that were sent; one that is yet to be sent, or ``NOTHING``; what the iterator raised."""
+Pulled = tuple[int, Any, Exception | None]
+"""Items that were sent; one that is yet to be sent, or ``NOTHING``; the stage's own error."""
 
 
 class PullAhead:
@@ -24,15 +24,23 @@ class PullAhead:
         items: The iterator.
         lay: Puts an item into the edges behind the source.
         stretch: The source's.
+        own_error: Makes the stage's own error of what the iterator raised; none of what is not its own.
 
     Attributes:
         ended: The iterator has come to its end.
     """
 
-    def __init__(self, items: AsyncIterator[Any], lay: Callable[[Any], None], stretch: Stretch) -> None:
+    def __init__(
+        self,
+        items: AsyncIterator[Any],
+        lay: Callable[[Any], None],
+        stretch: Stretch,
+        own_error: Callable[[BaseException], Exception | None],
+    ) -> None:
         self._items = items
         self._lay = lay
         self._stretch = stretch
+        self._own_error = own_error
         self.ended = False
 
     async def pull(self, items: int) -> Pulled:
@@ -40,26 +48,34 @@ class PullAhead:
 
         An item that comes after somebody else has run may find no room any more: it is handed back.
         """
-        stretch, lay, left, first = self._stretch, self._lay, items, True
+        stretch, lay = self._stretch, self._lay
         baton = stretch.baton
         stretch.begin()
+        # Up to where it has to be looked whether that is all: whoever sleeps is told of the first.
+        rest, left = (items - 1, 1) if stretch.is_waited_for else (0, items)
         try:
             async for item in self._items:
                 if baton.holder is not stretch:
-                    return items - left, item, None
+                    return items - rest - left, item, None
                 lay(item)
                 del item  # Else it lives until the next one comes.
                 left -= 1
-                if first:
-                    first = False
-                    stretch.wake_receivers()
                 if not left:
-                    break
+                    if not rest:
+                        break
+                    stretch.wake_receivers()
+                    rest, left = 0, rest
             else:
                 self.ended = True
-        except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - the worker knows whose it is
-            return items - left, NOTHING, raised
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self._own_error(raised)
+            if error is None:
+                raise
+            try:
+                return items - rest - left, NOTHING, error
+            finally:
+                del error  # Its traceback has this frame: a cycle.
         finally:
             if baton.holder is stretch:
                 stretch.end()
-        return items - left, NOTHING, None
+        return items - rest - left, NOTHING, None

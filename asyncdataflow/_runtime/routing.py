@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 from ..errors import ChannelClosed
 from ..operators.protocol import ALL, ANY, Delivery
+from .baton import Way
 from .channel import Channel, Sender
+from .fan import Fan
 
 __all__ = ("Discard", "Edges", "Outlet", "Results", "send_to_all", "send_to_any")
 
@@ -20,10 +22,12 @@ class Outlet(Protocol):
     Attributes:
         keeps_none: A returned ``None`` is an item here, not the absence of a result.
         channels: The channels behind it.
+        ways: What a stretch puts into.
     """
 
     keeps_none: bool
     channels: Sequence[Channel[Any]]
+    ways: Sequence[Way]
 
     async def send(self, value: Any) -> None:
         """Send to every branch; raises ``ChannelClosed`` where no branch wants more."""
@@ -64,6 +68,7 @@ class Discard:
 
     keeps_none = False
     channels: Sequence[Channel[Any]] = ()
+    ways: Sequence[Way] = ()
 
     async def send(self, value: Any) -> None:
         """Let it go."""
@@ -113,6 +118,8 @@ class Results:
 
     def __init__(self, sender: Sender[Any], place: int | None) -> None:
         self.channels: Sequence[Channel[Any]] = (sender.channel,)
+        self.ways: Sequence[Way] = self.channels
+        self.free = sender.channel.free
         self._sender = sender
         self._place = place
 
@@ -128,10 +135,6 @@ class Results:
     def room(self) -> int:
         """The output edge's, where this is its only sender."""
         return self._sender.channel.room
-
-    def free(self) -> int:
-        """The output edge's."""
-        return self._sender.channel.free
 
     def is_full(self) -> bool:
         """The output edge is."""
@@ -183,6 +186,9 @@ class Edges:
         self._all = [sender for branch in self._branches for sender in branch]
         self._only = self._all[0] if len(self._all) == 1 else None
         self.channels: Sequence[Channel[Any]] = [sender.channel for sender in self._all]
+        self._fan = Fan(self._all)
+        self.ways: Sequence[Way] = (self._fan,) if self._only is None else self.channels
+        self.free = self._least_free if self._only is None else self._only.channel.free
 
     async def send(self, value: Any) -> None:
         """Send to every branch."""
@@ -213,18 +219,15 @@ class Edges:
         """One that is wanted is."""
         return any(each.is_full for each in self.channels)
 
-    def free(self) -> int:
-        """The least of any edge."""
-        if self._only is not None:
-            return self._only.channel.free
-        return min(each.free for each in self.channels)
+    def _least_free(self) -> int:
+        """The least of any edge that is wanted."""
+        return min((each.free() for each in self.channels if not each.abandoned), default=0)
 
     def laying(self) -> Callable[[Any], None] | None:
         """Into every edge, unless two of them share a channel, or one is bounded by more than a number."""
         if len(set(self.channels)) < len(self.channels) or not all(each.is_bare for each in self.channels):
             return None
-        lays = [each.laying() for each in self._all]
-        return lays[0] if len(lays) == 1 else _to_each(lays)
+        return self._fan.queue.append if self._only is None else self._only.laying()
 
     def claim(self, most: int) -> int:
         """In every edge."""
@@ -254,14 +257,6 @@ class Edges:
         """Close every sender."""
         for sender in self._all:
             sender.close()
-
-
-def _to_each(lays: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
-    def lay(item: Any) -> None:
-        for each in lays:
-            each(item)
-
-    return lay
 
 
 async def send_to_all(sends: Sequence[tuple[Sender[Any], Any]]) -> int:

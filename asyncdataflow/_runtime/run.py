@@ -6,7 +6,6 @@ import asyncio
 import functools
 import sys
 import warnings
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Generic, TypeVar, cast
@@ -15,7 +14,7 @@ from ..errors import BusyRunError, EndOfChannel
 from ..graph import Graph, named
 from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
-from .baton import Baton, Stretch
+from .baton import Baton, TakingStretch
 from .execution import GRACE, Execution
 from .supervise import Counters
 from .tracked import Tracked
@@ -70,9 +69,8 @@ class Run(AsyncIterator[T], Generic[T]):
             Execution, name, graph, params, resources, items, buffer
         )
         self._tally = Counters()
-        self._stretch = Stretch(Baton(), None, (), self._tally, works=False)
+        self._stretch: TakingStretch[T] = TakingStretch(Baton(), None, self._tally)
         self._told = 0
-        self._lift: Callable[[], T] = deque[T]().popleft
         self._holds = False
         self._held: Tracked | None = None
         self._waiting = False
@@ -132,11 +130,10 @@ class Run(AsyncIterator[T], Generic[T]):
             BusyRunError: Another task waits in here already.
             BaseException: What failed, after the results that were ready before it.
         """
-        if self._stretch.baton.holder is self._stretch:
-            try:
-                return self._lift()
-            except (IndexError, StopIteration):
-                pass  # Nothing lies there, or the turn is over.
+        try:
+            return self._stretch.take()
+        except (IndexError, StopIteration):
+            pass  # There is no stretch, nothing lies there, or the turn is over.
         return (await self.next_placed())[1]
 
     async def next_placed(self) -> tuple[int, T]:
@@ -166,7 +163,7 @@ class Run(AsyncIterator[T], Generic[T]):
             # Whoever waits for a slot has to be told of those that the stretch will have freed.
             execution.output.wake_senders_soon()
             self._stretch.begin()
-            self._lift = self._lifting(execution)
+            self._stretch.take = self._taking(execution)
             return cast("tuple[int, T]", result if len(self.graph.outputs) > 1 else (0, result))
         finally:
             self._waiting = False
@@ -274,13 +271,15 @@ class Run(AsyncIterator[T], Generic[T]):
             self._execution = self._make()
             self._make = None
             output = self._execution.output
-            self._stretch = Stretch(output.baton, output, (), self._tally, works=False)
+            self._stretch = TakingStretch(output.baton, output, self._tally)
         return self._execution
 
-    def _lifting(self, execution: Execution) -> Callable[[], T]:
+    def _taking(self, execution: Execution) -> Callable[[], T]:
         """What gives the next results without asking again, no more of them than make up a turn."""
+        if len(self.graph.outputs) == 1:
+            return execution.output.taking(execution.results.turn_left)
         items = execution.output.lift(execution.results.turn_left)
-        return (item[1] for item in items).__next__ if len(self.graph.outputs) > 1 else items.__next__
+        return (item[1] for item in items).__next__
 
     def _handed_over(self, result: Any) -> tuple[int, T]:
         """A result that is tracked; it is done with when the next one is asked for."""

@@ -7,7 +7,6 @@ that it sees what a stretch under way has done; ``Edge`` has what a stretch itse
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -55,16 +54,16 @@ class Sending(Edge[T]):
         self.baton.drop()
         return self._store.room if self._senders == 1 else 0
 
-    @property
     def free(self) -> int:
         """Slots that are free in this step; 0 where somebody waits for them, or nobody wants more."""
-        self.baton.drop()
+        if self.baton.holder is not None:
+            self.baton.drop()
         return 0 if self._putters or self._abandoned else self._store.room
 
     @property
     def is_full(self) -> bool:
         """To put something in means to wait; only where it ``is_bare``."""
-        return not self._abandoned and not self.free
+        return not self._abandoned and not self.free()
 
     @property
     def load(self) -> int:
@@ -145,7 +144,9 @@ class Sending(Edge[T]):
         """Take a deposited item back, unless it was appended already."""
         self.baton.drop()
         waiter.cancel()
-        self._putters = deque(each for each in self._putters if each[0] is not waiter)
+        others = [each for each in self._putters if each[0] is not waiter]
+        self._putters.clear()
+        self._putters.extend(others)
         self.wake_senders()
 
     def put_claimed(self, item: T, size: int) -> None:

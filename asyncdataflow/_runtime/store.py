@@ -101,6 +101,10 @@ class Store(Generic[T]):
         """Take the first items."""
         if self._sizes is not None:
             return [self.pop() for _ in range(count)]
+        if count == len(self.items):
+            items = list(self.items)
+            self.items.clear()
+            return items
         take = self.items.popleft
         return [take() for _ in range(count)]
 

@@ -9,60 +9,46 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..errors import ChannelClosed, EndOfChannel
+from ..errors import EndOfChannel
 from ..naming import annotate, describe_error
 from ..operators.protocol import StreamOperator
-from ..operators.streamwise import opened
-from .answers import Answers
 from .baton import Stretch
 from .by_key import KeyedLoop
-from .call import Call, Rejoined
+from .call import Call
 from .chunked import Chunked
-from .clock import Turn
 from .counted import Counted
-from .job import LaneIterator
 from .keyed import Keyed
-from .making import Making
 from .order import Order
 from .ordered import OrderedLoop
 from .plain import PlainLoop
-from .pull import NOTHING, PullAhead
-from .resume import Resume
+from .pull import NOTHING
+from .reading import Loop, Reading
 from .together import write_together
-from .tracked import NOBODY, Tracked
 from .tracked_operator import Origins, TrackedInlet
 
 __all__ = ("NOTHING", "Loop", "Work")
 
-Loop = Callable[[], Coroutine[Any, Any, None]]
-"""A worker's life, not yet begun: a coroutine that is never stepped would warn."""
 
-
-class Work(Making):
+class Work(Reading):
     """One stage of one run.
 
     Args:
-        parts: As of ``Making``.
+        parts: As of ``Reading``.
+        options: As of ``Reading``.
 
     Attributes:
-        draining: Asked to stop taking: a source ends behind its current item.
-        reading: A source waits for its next item.
         alive: Workers that have not ended.
         retired: Nobody wants more from it; its cancellation is its end.
     """
 
-    def __init__(self, *parts: Any, tracks: bool = False, resume: Resume | None = None) -> None:
-        super().__init__(*parts, tracks=tracks)
-        self.draining = False
-        self.reading = False
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        super().__init__(*parts, **options)
         self.retired = False
         self.alive = 0
-        self._stop_making: Callable[[], None] | None = None
         self._chunked = self._in_chunks() if self._may_chunk else None
-        self._answers = Answers(self.stage, self.leaving, resume) if self.calls.is_answered else None
 
     @functools.cached_property
     def _order(self) -> Order:
@@ -80,40 +66,11 @@ class Work(Making):
         behind = 0 if self.stage.key is None else self._keyed.parked
         return behind + (0 if self._chunked is None else self._chunked.waiting)
 
-    @property
-    def may_be_cut(self) -> bool:
-        """A source that waits at an await; in a thread, it ends at its next yield by itself."""
-        answered = self._answers is not None
-        return self.stage.role == "source" and self.reading and self._stop_making is None and not answered
-
-    @property
-    def is_answered(self) -> bool:
-        """A source that lives until it knows what became of each message."""
-        return self._answers is not None
-
-    def cut(self) -> None:
-        """Of a source that is answered: wait for no further message, only for what became of the others."""
-        if self._answers is not None and self.reading:
-            self._answers.cut()
-
-    def nothing_left(self) -> None:
-        """Of a source that is answered: nothing is under way any more that could say what became of it."""
-        if self._answers is not None:
-            self._answers.nothing_left()
-
-    def drain(self) -> None:
-        """Of a source: make no more. What was already made, in a thread maybe ahead, is still sent."""
-        self.draining = True
-        if self._stop_making is not None:
-            self._stop_making()
-
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
         stage = self.stage
-        if self._answers is not None:
-            return [functools.partial(self._answered_source, self._answers), self._answers.work]
         if stage.role == "source":
-            return [self._source]
+            return self.reading_loops()
         if self.calls.most_at_once > 1:
             return [functools.partial(write_together, self, self.calls.most_at_once)] * stage.concurrency
         if isinstance(stage.operator, StreamOperator):
@@ -272,134 +229,11 @@ class Work(Making):
         finally:
             self.leaving.begin()
 
-    async def _source(self) -> None:
-        """The first step: pull while there is room."""
-        async with self.calls.worker() as call:
-            if not self._many:
-                self.reading = True
-                made = await self._made(call, None)
-                self.reading = False
-                await self.emit(self._own(made))
-                return
-            async with call.each(None) as items:
-                try:
-                    await self._pull(items)
-                    # Before the iterator is closed, which may take its time: what was sent
-                    # can be finished meanwhile. Not on failure: nobody may take that for the end.
-                    self.outlet.close()
-                finally:
-                    self.leaving.begin()
-
-    def _own(self, item: Any) -> Any:
-        """What a source sends for what it has made."""
-        if self._answers is not None and item is not NOTHING:
-            return self._answers.desk.track(item)
-        return Tracked(item, NOBODY) if self.tracks and item is not NOTHING else item
-
-    async def _answered_source(self, answers: Answers) -> None:
-        """A source that wants to know what became of each message: it stays open until it does."""
-        async with self.calls.answered(await answers.after()) as subscription:
-            answers.open(subscription)
-            try:
-                try:
-                    async with opened(subscription) as messages:
-                        await self._pull(messages)
-                except ChannelClosed:
-                    if not all(each.abandoned for each in self.outlet.channels):
-                        raise
-                    self.leaving.go_on()
-                finally:
-                    answers.puller = None
-                self.outlet.close()
-                await answers.desk.wait_until_answered()
-            finally:
-                self.leaving.begin()
-                await answers.desk.close()
-
-    @staticmethod
-    def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
-        """What makes items end that are made in a thread."""
-        return items.stop if isinstance(items, LaneIterator | Rejoined) else None
-
-    async def _pull(self, items: AsyncIterator[Any]) -> None:
-        turn = Turn(self._loop)
-        ahead = self._ahead(items)
-        self._stop_making = stop_making = self._stopper(items)
-        while not self.leaving.asked:
-            if self.draining:
-                if stop_making is None:
-                    return
-                stop_making()
-            fit = 0 if ahead is None else min(self.outlet.free(), turn.left)
-            sent = 0
-            if self._answers is not None:
-                if not self._answers.desk.room:
-                    await self._answers.desk.wait_for_room()
-                    continue
-                fit = min(fit, self._answers.desk.room)
-            self.reading = True
-            try:
-                if ahead is not None and fit > 0:
-                    sent, item, error = await self._pull_ahead(ahead, fit)
-                else:
-                    item, error = await self._next_of(items)
-            finally:
-                self.reading = False
-            if error is not None:
-                if self._answers is not None and self._answers.was_cut(error):
-                    return
-                raise error
-            if item is not NOTHING:
-                self.counters.received += 1
-                if self._limiter is not None:
-                    await self._limiter.wait()
-                # Somebody else has run before it came, or will while it waits.
-                others = fit > 0 or (ahead is not None and self.outlet.is_full())
-                await self._send(self._own(item))
-                self.counters.settled += 1
-                sent += 1
-                if others:
-                    turn.begin()
-            elif ahead is None or ahead.ended or fit < 1:
-                return
-            del item
-            if turn.due(sent):
-                await asyncio.sleep(0)
-
-    def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
-        """What pulls in stretches, where nothing else has to be done about an item."""
-        lay = self.outlet.laying()
-        if lay is None or self._limiter is not None:
-            return None
-        channels = self.outlet.channels
-        stretch = Stretch(channels[0].baton, None, channels, self.counters, works=False)
-        return PullAhead(items, self.watched_source(self._laying_own(lay)), stretch)
-
-    def _laying_own(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
-        """What sends an item of a source, as it is sent."""
-        if not self.tracks:
-            return lay
-        own = self._own
-        return lambda item: lay(own(item))
-
-    async def _pull_ahead(self, ahead: PullAhead, items: int) -> tuple[int, Any, Exception | None]:
-        sent, item, raised = await ahead.pull(items)
-        if raised is None:
-            return sent, item, None
-        error = self._source_error(raised)
-        if error is None:
-            raise raised
-        return sent, item, error
-
     def watched(
         self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool
     ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
         """The stage's function and what sends its results, as a stretch shall call them."""
         return function, lay
-
-    def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
-        """What sends an item of a source, as a stretch shall call it."""
-        return lay
 
     async def whole(self, call: Call, item: Any) -> None:
         """An item from taking to sending."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -101,6 +101,10 @@ class ObservedChannel(Channel[Any]):
             self._was_taken(item)
             yield item
 
+    def taking(self, most: int) -> Callable[[], Any]:
+        """As in ``Edge``."""
+        return self.lift(most).__next__
+
     def laying(self) -> Callable[[Any], None]:
         """As in ``Edge``."""
         lay = super().laying()
@@ -112,6 +116,12 @@ class ObservedChannel(Channel[Any]):
             self._lies(item)
 
         return lay_one
+
+    def lay_all(self, items: Iterable[Any]) -> None:
+        """As in ``Edge``, but one by one, so that each is seen."""
+        lay = self.laying()
+        for item in items:
+            lay(item)
 
     def take_more(self, most: int) -> list[Any]:
         """As in ``Channel``, but one by one, so that each is seen."""

@@ -58,9 +58,9 @@ class ObservedChunked(Chunked):
         self._check_hands()
         return lot
 
-    async def _see_out(self, call: Call, lot: Lot) -> None:
+    async def _see_out(self, call: Call, lot: Lot) -> bool:
         try:
-            await super()._see_out(call, lot)
+            return await super()._see_out(call, lot)
         finally:
             del self._numbers[lot]
 

@@ -54,7 +54,7 @@ MUTANTS = (
         "slow item hides those that are done",
         "what a chunk has made is fetched at its end only",
         "_runtime/chunked.py",
-        "        lot.start_clock(self._loop, self._patience, functools.partial(self._is_late, chunk))\n",
+        "        lot.start_clock(self._patience, functools.partial(self._is_late, lot, chunk))\n",
         "",
     ),
     Mutant(

@@ -83,12 +83,13 @@ MUTANTS = (
         "a drain forgets what a thread has made ahead",
         "_runtime/worker.py",
         """\
-                if stop_making is None:
-                    return
-                stop_making()
+        if self._stop_making is None:
+            return True
+        self._stop_making()
+        return False
 """,
         """\
-                return
+        return True
 """,
     ),
     Mutant(

@@ -13,15 +13,19 @@ MUTANTS = (
         "_runtime/plain.py",
         """\
                 result = await function(item)
-                if type(result) is not usual:
+                if type(result) is usual and baton.holder is stretch:
+                    lay(result)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = waited
+                    self._suspends = not stretch.laid
                     break
 """,
         """\
                 result = await function(item)
-                if type(result) is not usual:
+                if result is not none:
                     usual = self._usual = type(checked(result))
 """,
     ),
@@ -31,7 +35,7 @@ MUTANTS = (
         "_runtime/pull.py",
         """\
                 if baton.holder is not stretch:
-                    return items - left, item, None
+                    return items - rest - left, item, None
 """,
         "",
     ),
@@ -40,13 +44,30 @@ MUTANTS = (
         "what a stretch has put into an edge is told to nobody but the first who waits",
         "_runtime/baton.py",
         """\
-            self._inlet.lifted(self._at_begin - self._inlet.lying())
+            self._inlet.lifted(taken)
         for outlet in self._outlets:
             outlet.laid()
 """,
         """\
-            self._inlet.lifted(self._at_begin - self._inlet.lying())
+            self._inlet.lifted(taken)
 """,
+    ),
+    Mutant(
+        "branches not woken",
+        "what a stretch has put into several edges is told to nobody who waits for it",
+        "_runtime/fan.py",
+        """\
+        for sender in wanted:
+            sender.channel.laid()
+""",
+        "",
+    ),
+    Mutant(
+        "nobody told of the first",
+        "who waits when a stretch begins is left asleep while its stage's function waits",
+        "_runtime/baton.py",
+        "        return chain(self._first(lying), lying) if any(self._sleepers) else lying\n",
+        "        return lying\n",
     ),
     Mutant(
         "senders not woken",
@@ -54,7 +75,8 @@ MUTANTS = (
         "_runtime/edge.py",
         """\
         self._taken += items
-        self._was_taken_from()
+        if self._putters:
+            self.wake_senders()
 """,
         """\
         self._taken += items
@@ -64,15 +86,16 @@ MUTANTS = (
         "an item in hand is not counted",
         "a stage whose stretch was disturbed has settled what it still has in hand",
         "_runtime/baton.py",
-        "        self._make_up(int(self._works))\n",
-        "        self._make_up(0)\n",
+        "        self.end(int(self._works))\n",
+        "        self.end()\n",
     ),
     Mutant(
         "somebody looks into a stretch",
         "what lies in an edge is counted without making up the books first",
         "_runtime/sending.py",
         """\
-        self.baton.drop()
+        if self.baton.holder is not None:
+            self.baton.drop()
         return 0 if self._putters or self._abandoned else self._store.room
 """,
         """\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 
 import pytest
 
@@ -266,6 +267,60 @@ class TestMeanwhile:
                 assert [item async for item in run] == [0]
         finally:
             work.open.set()
+
+    @pytest.mark.parametrize("slow", [20, 30], ids=["amid its chunk", "its last"])
+    async def test_everything_behind_a_slow_item_among_quick_ones_is_begun(self, slow, monkeypatch):
+        """What lies before the stage, of which nobody took more meanwhile, and what was taken along."""
+        monkeypatch.undo()
+        monkeypatch.setattr(Pace, "is_worth", lambda pace, items: False)
+        work = Work(slow=slow)
+        flow = DataFlow((range(60), stage(work, name="work", concurrency=2, ordered=False)))
+        try:
+            async with asyncio.timeout(DEADLINE), flow.stream() as run:
+                first = await anext(run)
+                while len(work.begun) < 60:
+                    await asyncio.sleep(0)
+                work.open.set()
+                assert sorted([first] + [item async for item in run]) == list(range(60))
+        finally:
+            work.open.set()
+
+    async def test_what_is_behind_an_item_that_is_tried_again_waits_for_it(self, monkeypatch):
+        """Another thread has done with it long before."""
+        gates = {each: threading.Event() for each in ((5, 1), (5, 2), (19, 1))}
+        tries, ended, real = Counter(), [], Chunk.deliver
+
+        def deliver(chunk, *news):
+            over = real(chunk, *news)
+            ended.extend([chunk] * over)
+            return over
+
+        def work(item):
+            tries[item] += 1
+            attempt = (item, tries[item])
+            assert attempt not in gates or gates[attempt].wait(DEADLINE)
+            if attempt == (5, 1):
+                raise ValueError(item)
+            return item
+
+        monkeypatch.setattr(Chunk, "deliver", deliver)
+        flow = DataFlow((burst, stage(work, concurrency=2, retry=Retry(2, backoff=0.0))))
+        try:
+            async with asyncio.timeout(DEADLINE), flow.stream() as run:
+                results = [await anext(run) for _ in range(5)]
+                while not tries[19]:
+                    await asyncio.sleep(0)
+                gates[5, 1].set()
+                while tries[5] < 2:
+                    await asyncio.sleep(0)
+                gates[19, 1].set()
+                while len(ended) < 2:
+                    await asyncio.sleep(0)
+                gates[5, 2].set()
+                assert results + [item async for item in run] == list(range(20))
+        finally:
+            for gate in gates.values():
+                gate.set()
 
     async def test_with_one_thread_it_waits(self):
         work = Work(slow=5)

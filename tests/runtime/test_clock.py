@@ -131,3 +131,37 @@ def test_a_turn_ends_where_no_time_ever_passes():
     turn = Turn(clock)
     dues = sum(turn.due() for _ in range(20_000))
     assert dues >= 10
+
+
+def test_who_has_done_many_items_lets_the_others_have_two_turns_before_it_waits():
+    async def main():
+        turn = Turn(asyncio.get_running_loop())
+        others = []
+        asyncio.get_running_loop().call_soon(others.append, 1)
+        assert not turn.patience
+        turn.due(100)
+        while turn.patience:
+            await turn.give_way()
+        return others
+
+    assert run_virtual(main()) == [1]
+
+
+@pytest.mark.parametrize("last", [lambda turn: turn.due(1), lambda turn: turn.begin()])
+def test_who_has_done_few_items_or_has_waited_is_not_patient(last):
+    turn = Turn(Hands())
+    turn.due(100)
+    last(turn)
+    assert not turn.patience
+
+
+def test_to_give_way_begins_a_turn():
+    hands = Hands()
+    turn = Turn(hands)
+    turn.due(100)
+    hands.now += 10.0
+    waiting = turn.give_way()
+    next(waiting)
+    assert next(waiting, "over") == "over"
+    assert not turn.due(turn.left)
+    assert turn.patience <= 1

@@ -23,7 +23,9 @@ class Way:
 
     async def take(self, wanted):
         await self.hands.reserve()
-        return self.hands.take(wanted)
+        taken = self.hands.take(wanted)
+        self.hands.unreserve()
+        return taken
 
     @property
     def room(self):
@@ -63,6 +65,31 @@ async def test_one_takes_at_a_time():
     second = await waits(way.hands.reserve())
     way.hands.unreserve()
     await second
+
+
+async def test_who_keeps_the_turn_takes_again_before_those_who_wait_for_it():
+    way = Way(places=1, slots=2)
+    await way.hands.reserve()
+    second = await waits(way.hands.reserve())
+    assert way.hands.take(1) == 1
+    await way.hands.reserve(again=True)
+    assert not second.done()
+    way.hands.unreserve()
+    await second
+
+
+async def test_without_a_place_who_keeps_the_turn_waits_behind_the_others():
+    way = Way(places=1, slots=1)
+    assert await way.take(1) == 1
+    await way.hands.reserve()
+    second = await waits(way.hands.reserve())
+    assert way.hands.take(1) == 1
+    third = await waits(way.hands.reserve(again=True))
+    way.hands.free()
+    await second
+    assert not third.done()
+    way.hands.unreserve()
+    await third
 
 
 async def test_whatever_leaves_first_uses_a_claim():

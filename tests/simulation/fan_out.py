@@ -7,7 +7,7 @@ from typing import Any
 
 from asyncdataflow import DataFlow, balance, partition, route, split, stage
 
-from .shape import FIRM, Built, Shape, Spaced, step, thread_step
+from .shape import FIRM, Built, Shape, Spaced, quick_step, step, thread_step
 
 __all__ = ("SHAPES",)
 
@@ -52,6 +52,25 @@ def broadcast_by_several_workers() -> Built:
         assert len(results) == 18
         assert sorted(_of(results, "a")) == list(range(9))
         assert _of(results, "a") == _of(results, "b")
+
+    return flow, claim
+
+
+def broadcast_of_many() -> Built:
+    """Many items go to every branch together."""
+
+    async def first(item: int) -> tuple[str, int]:
+        return "a", await quick_step(item)
+
+    async def second(item: int) -> tuple[str, int]:
+        return "b", await quick_step(item)
+
+    branches = tuple(stage(each, retry=FIRM, buffer=12) for each in (first, second))
+    flow = DataFlow((Spaced(range(60), 0.02), stage(quick_step, retry=FIRM, buffer=20), branches))
+
+    def claim(results: list[tuple[str, int]]) -> None:
+        assert len(results) == 120
+        assert all(_of(results, name) == list(range(60)) for name in "ab")
 
     return flow, claim
 
@@ -107,6 +126,7 @@ def partition_by_key() -> Built:
 
 SHAPES = (
     Shape(broadcast),
+    Shape(broadcast_of_many),
     Shape(broadcast_by_several_workers),
     Shape(split_into_parts),
     Shape(route_to_several_and_to_none),

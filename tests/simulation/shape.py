@@ -27,6 +27,7 @@ __all__ = (
     "Shape",
     "Spaced",
     "in_order",
+    "quick_step",
     "report",
     "seeds_of",
     "step",
@@ -132,10 +133,16 @@ def seeds_of(count: int) -> dict[Mode, range]:
 
 
 class Spaced(Source[Any]):
-    """Items on the loop with pauses between them, all drawn from the seed."""
+    """Items on the loop with pauses between them, all drawn from the seed.
 
-    def __init__(self, items: Iterable[Any]) -> None:
+    Args:
+        items: The items.
+        share: Of those behind a pause.
+    """
+
+    def __init__(self, items: Iterable[Any], share: float = 0.7) -> None:
         self._items = items
+        self._share = share
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[Any]]:
@@ -144,7 +151,7 @@ class Spaced(Source[Any]):
     async def read(self) -> AsyncGenerator[Any, None]:
         """The items themselves."""
         for item in self._items:
-            if random.random() < 0.7:
+            if random.random() < self._share:
                 await asyncio.sleep(random.random())
             yield item
 
@@ -157,6 +164,13 @@ def report(message: str) -> None:
 async def step(item: Any) -> Any:
     """Takes its time on the loop; so do its namesakes elsewhere."""
     if random.random() < 0.7:
+        await asyncio.sleep(random.random())
+    return item
+
+
+async def quick_step(item: Any) -> Any:
+    """Takes its time now and then."""
+    if random.random() < 0.03:
         await asyncio.sleep(random.random())
     return item
 

@@ -12,7 +12,7 @@ from typing import Any
 from asyncdataflow import DataFlow, Source, stage, through
 from asyncdataflow.testing import Faults
 
-from .shape import FIRM, HARD, SLOW, Built, Shape, Spaced, report, step, thread_step
+from .shape import FIRM, HARD, SLOW, Built, Shape, Spaced, quick_step, report, step, thread_step
 
 __all__ = ("SHAPES",)
 
@@ -40,6 +40,17 @@ def ordered_workers() -> Built:
 
     def claim(results: list[int]) -> None:
         assert results == list(range(14))
+
+    return flow, claim
+
+
+def neighbours_that_take_turns() -> Built:
+    """So many items at once that who is idle looks again before it sleeps."""
+    steps = [stage(quick_step, retry=FIRM, buffer=buffer) for buffer in (20, 12)]
+    flow = DataFlow((Spaced(range(80), 0.02), *steps), fuse=False)
+
+    def claim(results: list[int]) -> None:
+        assert results == list(range(80))
 
     return flow, claim
 
@@ -320,6 +331,7 @@ def a_run_within_a_stage() -> Built:
 
 SHAPES = (
     Shape(ordered_workers),
+    Shape(neighbours_that_take_turns),
     Shape(a_slow_item_before_quick_ones),
     Shape(unordered_workers),
     Shape(order_by_key),

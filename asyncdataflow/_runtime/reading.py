@@ -1,0 +1,212 @@
+"""Reading: the work of a source, which pulls while there is room."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from ..errors import ChannelClosed, StageCancelledError
+from ..operators.streamwise import opened
+from .answers import Answers
+from .baton import Stretch
+from .call import Rejoined
+from .clock import Turn
+from .job import LaneIterator
+from .making import Making
+from .pull import NOTHING, PullAhead
+from .resume import Resume
+from .tracked import NOBODY, Tracked
+
+__all__ = ("Loop", "Reading")
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+"""A worker's life, not yet begun: a coroutine that is never stepped would warn."""
+
+
+class Reading(Making):
+    """One stage of one run, as far as it is a source.
+
+    Args:
+        parts: As of ``Making``.
+        tracks: As of ``Making``.
+        resume: Of a source whose positions a sink keeps: what tells where to go on.
+
+    Attributes:
+        draining: Asked to stop taking: a source ends behind its current item.
+        reading: A source waits for its next item.
+    """
+
+    def __init__(self, *parts: Any, tracks: bool = False, resume: Resume | None = None) -> None:
+        super().__init__(*parts, tracks=tracks)
+        self.draining = False
+        self.reading = False
+        self._stop_making: Callable[[], None] | None = None
+        self._answers = Answers(self.stage, self.leaving, resume) if self.calls.is_answered else None
+
+    @property
+    def is_answered(self) -> bool:
+        """A source that lives until it knows what became of each message."""
+        return self._answers is not None
+
+    @property
+    def may_be_cut(self) -> bool:
+        """A source that waits at an await; in a thread, it ends at its next yield by itself."""
+        waits = self.reading and self._stop_making is None
+        return self.stage.role == "source" and waits and not self.is_answered
+
+    def cut(self) -> None:
+        """Of a source that is answered: wait for no further message, only for what became of the others."""
+        if self._answers is not None and self.reading:
+            self._answers.cut()
+
+    def nothing_left(self) -> None:
+        """Of a source that is answered: nothing is under way any more that could say what became of it."""
+        if self._answers is not None:
+            self._answers.nothing_left()
+
+    def drain(self) -> None:
+        """Of a source: make no more. What was already made, in a thread maybe ahead, is still sent."""
+        self.draining = True
+        if self._stop_making is not None:
+            self._stop_making()
+
+    def reading_loops(self) -> list[Loop]:
+        """One coroutine function for each worker of a source."""
+        if self._answers is None:
+            return [self._source]
+        return [functools.partial(self._answered_source, self._answers), self._answers.work]
+
+    async def _source(self) -> None:
+        """The first step: pull while there is room."""
+        async with self.calls.worker() as call:
+            if not self._many:
+                self.reading = True
+                made = await self._made(call, None)
+                self.reading = False
+                await self.emit(self._own(made))
+                return
+            async with call.each(None) as items:
+                try:
+                    await self._pull(items)
+                    # Before the iterator is closed, which may take its time: what was sent
+                    # can be finished meanwhile. Not on failure: nobody may take that for the end.
+                    self.outlet.close()
+                finally:
+                    self.leaving.begin()
+
+    async def _answered_source(self, answers: Answers) -> None:
+        """A source that wants to know what became of each message: it stays open until it does."""
+        async with self.calls.answered(await answers.after()) as subscription:
+            answers.open(subscription)
+            try:
+                await self._pull_messages(answers)
+                self.outlet.close()
+                await answers.desk.wait_until_answered()
+            finally:
+                self.leaving.begin()
+                await answers.desk.close()
+
+    async def _pull_messages(self, answers: Answers) -> None:
+        """Up to the end, or to where no more is wanted: what was sent is still to be answered."""
+        try:
+            async with opened(answers.subscription) as messages:
+                await self._pull(messages)
+        except StageCancelledError as error:
+            if not answers.was_cut(error):
+                raise
+        except ChannelClosed:
+            if not all(each.abandoned for each in self.outlet.channels):
+                raise
+            self.leaving.go_on()
+        finally:
+            answers.puller = None
+
+    def _own(self, item: Any) -> Any:
+        """What a source sends for what it has made."""
+        if not self.tracks or item is NOTHING:
+            return item
+        return Tracked(item, NOBODY) if self._answers is None else self._answers.desk.track(item)
+
+    @staticmethod
+    def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
+        """What makes items end that are made in a thread."""
+        return items.stop if isinstance(items, LaneIterator | Rejoined) else None
+
+    async def _pull(self, items: AsyncIterator[Any]) -> None:
+        turn, free = Turn(self._loop), self.outlet.free
+        ahead = self._ahead(items)
+        desk = None if self._answers is None else self._answers.desk
+        self._stop_making = self._stopper(items)
+        while not self.leaving.asked:
+            if desk is not None:
+                await desk.wait_for_room()
+            if self.draining and self._is_drained():
+                return
+            room = 0 if ahead is None else free()
+            if desk is not None:
+                room = min(room, desk.room)
+            elif not room and turn.patience:
+                await turn.give_way()
+                continue
+            sent = 0
+            self.reading = True
+            try:
+                if ahead is not None and room:
+                    sent, item, error = await ahead.pull(min(room, turn.left))
+                else:
+                    item, error = await self._next_of(items)
+            finally:
+                self.reading = False
+            if error is not None:
+                raise error
+            if item is not NOTHING:
+                # Somebody else has run before it came, or will while it waits.
+                others = room > 0 or (ahead is not None and self.outlet.is_full())
+                await self._send_pulled(item)
+                sent += 1
+                if others:
+                    turn.begin()
+            elif ahead is None or ahead.ended or not room:
+                return
+            del item
+            if turn.is_idle_after(sent, room):
+                await turn.give_way()
+            elif turn.due(sent):
+                await asyncio.sleep(0)
+
+    async def _send_pulled(self, item: Any) -> None:
+        """An item of a source that does not leave in a stretch."""
+        self.counters.received += 1
+        if self._limiter is not None:
+            await self._limiter.wait()
+        await self._send(self._own(item))
+        self.counters.settled += 1
+
+    def _is_drained(self) -> bool:
+        """Asked to stop, and it is not for a thread to say which item is the last."""
+        if self._stop_making is None:
+            return True
+        self._stop_making()
+        return False
+
+    def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
+        """What pulls in stretches, where nothing else has to be done about an item."""
+        lay = self.outlet.laying()
+        if lay is None or self._limiter is not None:
+            return None
+        baton = self.outlet.channels[0].baton
+        stretch = Stretch(baton, None, self.outlet.ways, self.counters, works=False)
+        return PullAhead(items, self.watched_source(self._laying_own(lay)), stretch, self._source_error)
+
+    def _laying_own(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
+        """What sends an item of a source, as it is sent."""
+        if not self.tracks:
+            return lay
+        own = self._own
+        return lambda item: lay(own(item))
+
+    def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
+        """What sends an item of a source, as a stretch shall call it."""
+        return lay
