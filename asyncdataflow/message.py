@@ -30,7 +30,7 @@ class Message(Generic[T]):
     handle: Any = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Answer:
     """What became of one message, after everything that was made of it is settled.
 

@@ -28,7 +28,7 @@ class AnswerDesk:
         self.source = source
         self._answer = answer
         self._most = most
-        self._open: set[Receipt] = set()
+        self._open: dict[Receipt, None] = {}
         self._answers: list[Answer] = []
         self._telling = 0
         self._closed = self._given_up = False
@@ -50,15 +50,17 @@ class AnswerDesk:
     def track(self, message: Message[Any]) -> Tracked:
         """A message's item, on its way."""
         receipt = Receipt(message, self)
-        self._open.add(receipt)
+        self._open[receipt] = None
         return Tracked(message.item, receipt)
 
     def settled(self, receipt: Receipt) -> None:
         """As of a desk; behind :meth:`close` it was answered already."""
         if receipt in self._open:
-            self._open.remove(receipt)
+            del self._open[receipt]
             self._answers.append(Answer(receipt.message, receipt.error))
-            _wake(self._news)
+            if self._news is not None:
+                _wake(self._news)
+                self._news = None
 
     def dropped(self, part: Nobody) -> None:
         """As of a desk."""

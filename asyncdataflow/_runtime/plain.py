@@ -197,7 +197,7 @@ class PlainLoop:
             counters.received += 1
             baton.holder = probe
             try:
-                result = function(item)
+                result = function(self._value_of(item))
                 if awaits or is_awaited(type(result)):
                     result = await result
                 if result is not none and type(result) is not self._usual:
@@ -209,7 +209,7 @@ class PlainLoop:
             self._suspends = baton.holder is not probe
             waits = False
             if error is None and result is not none and outlet.free() > 0 and self._is_first():
-                self._lay(result)
+                self._lay(self._made_of(item, result))
                 counters.sent += 1
                 counters.settled += 1
                 for each in outlet.ways:
@@ -232,12 +232,22 @@ class PlainLoop:
 
     async def _finish(self, error: Exception | None, item: Any, result: Any) -> None:
         """The long way for an item: it has failed, there is no room, or somebody else ran meanwhile."""
-        if error is not None:
+        if error is None:
+            result = self._made_of(item, result)
+        else:
             try:
                 result = await self._work.made_after(error, self._call, item, 0.0)
             finally:
                 del error, item  # The traceback gets this frame: a cycle.
         await self._send(result)
+
+    def _value_of(self, item: Any) -> Any:
+        """What the function is called with."""
+        return item
+
+    def _made_of(self, item: Any, result: Any) -> Any:
+        """What is sent."""
+        return result
 
     def _may_stretch(self) -> bool:
         """Nothing that came earlier is still on its way through the stage, where that matters."""

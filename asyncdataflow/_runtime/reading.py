@@ -147,7 +147,7 @@ class Reading(Making):
             room = 0 if ahead is None else free()
             if desk is not None:
                 room = min(room, desk.room)
-            elif not room and turn.patience:
+            if not room and turn.patience:
                 await turn.give_way()
                 continue
             sent = 0

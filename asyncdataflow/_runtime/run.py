@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from ..errors import BusyRunError, EndOfChannel
 from ..graph import Graph, named
@@ -158,13 +158,14 @@ class Run(AsyncIterator[T], Generic[T]):
             self._holds = True
             self._tally.received += 1
             self._told = self._tally.received
+            place, value = result if len(self.graph.outputs) > 1 else (0, result)
             if execution.tracks:
-                return self._handed_over(result)
+                value = self._take_over(lambda: value)
             # Whoever waits for a slot has to be told of those that the stretch will have freed.
             execution.output.wake_senders_soon()
             self._stretch.begin()
             self._stretch.take = self._taking(execution)
-            return cast("tuple[int, T]", result if len(self.graph.outputs) > 1 else (0, result))
+            return place, value
         finally:
             self._waiting = False
         self._closed = True
@@ -277,15 +278,19 @@ class Run(AsyncIterator[T], Generic[T]):
     def _taking(self, execution: Execution) -> Callable[[], T]:
         """What gives the next results without asking again, no more of them than make up a turn."""
         if len(self.graph.outputs) == 1:
-            return execution.output.taking(execution.results.turn_left)
-        items = execution.output.lift(execution.results.turn_left)
-        return (item[1] for item in items).__next__
+            take: Callable[[], Any] = execution.output.taking(execution.results.turn_left)
+        else:
+            items = execution.output.lift(execution.results.turn_left)
+            take = (item[1] for item in items).__next__
+        return functools.partial(self._take_over, take) if execution.tracks else take
 
-    def _handed_over(self, result: Any) -> tuple[int, T]:
+    def _take_over(self, take: Callable[[], Tracked]) -> Any:
         """A result that is tracked; it is done with when the next one is asked for."""
-        place, held = result if len(self.graph.outputs) > 1 else (0, result)
+        held, before = take(), self._held
         self._held = held
-        return place, held.item
+        if before is not None:
+            before.settle()
+        return held.item
 
     def _answer(self, error: BaseException | None) -> None:
         """Say what became of the result that the consumer has."""

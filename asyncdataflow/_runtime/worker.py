@@ -27,6 +27,7 @@ from .plain import PlainLoop
 from .pull import NOTHING
 from .reading import Loop, Reading
 from .together import write_together
+from .tracked_plain import TrackedLoop
 from .tracked_operator import Origins, TrackedInlet
 
 __all__ = ("NOTHING", "Loop", "Work")
@@ -77,9 +78,10 @@ class Work(Reading):
             return [functools.partial(self._stream, stage.operator)]
         if self._chunked is not None:
             return [self._chunked.work] * self._chunked.workers
-        lay = None if self.tracks else self.outlet.laying()
+        sorted_ = stage.concurrency > 1 and (stage.ordered or stage.key is not None)
+        lay = None if self.tracks and sorted_ else self.outlet.laying()
         if lay is not None and self._is_plain():
-            sort: Callable[..., PlainLoop] = PlainLoop
+            sort: Callable[..., PlainLoop] = TrackedLoop if self.tracks else PlainLoop
             if stage.concurrency > 1 and stage.key is not None:
                 sort = functools.partial(KeyedLoop, key=stage.key, keyed=self._keyed)
             elif stage.concurrency > 1 and stage.ordered:

@@ -16,6 +16,7 @@ from .._runtime.job import LaneIterator
 from .._runtime.keyed import Keyed
 from .._runtime.pull import NOTHING, PullAhead
 from .._runtime.result import is_awaited
+from .._runtime.tracked import Tracked
 from .._runtime.worker import Loop, Work
 from ..errors import ChannelClosed
 from ..operators.accumulate import Batch
@@ -89,7 +90,7 @@ class ObservedWork(Work):
 
     def made(self, number: int, value: Any, most: int) -> None:
         """The item of a number has an outcome, which waits to leave beside at most so many."""
-        self._outcomes[number] = value
+        self._outcomes[number] = _bare(value)
         self._check_waiting(most)
 
     def leaves(self, value: Any) -> None:
@@ -158,7 +159,7 @@ class ObservedWork(Work):
     async def _made(self, call: Call, item: Any) -> Any:
         made = await super()._made(call, item)
         if self.stage.role != "source":
-            self._outcomes[self._numbers[asyncio.current_task()]] = made
+            self._outcomes[self._numbers[asyncio.current_task()]] = _bare(made)
             # Each worker has one result in hand, and for each one may be parked behind an earlier one.
             self._check_waiting(2 * self.stage.concurrency)
         return made
@@ -166,7 +167,7 @@ class ObservedWork(Work):
     async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:
         """As in ``Work``."""
         made = await super().made_after(error, call, item, since)
-        self._outcomes[self._numbers[asyncio.current_task()]] = made
+        self._outcomes[self._numbers[asyncio.current_task()]] = _bare(made)
         return made
 
     def watched(
@@ -315,6 +316,7 @@ class ObservedWork(Work):
 
     def _leaves(self, made: Any) -> None:
         """One result leaves; which, its identity says."""
+        made = _bare(made)
         if self._sorted:
             if self._outcomes.pop(self._next_to_leave, self) is not made:
                 self._broken(
@@ -390,6 +392,11 @@ class _Lines(Keyed):
         if not more:
             self._own.pop(asyncio.current_task(), None)
         return more, item
+
+
+def _bare(made: Any) -> Any:
+    """What people know of it."""
+    return made.item if isinstance(made, Tracked) else made
 
 
 def _weight(operator: StreamOperator, item: Any) -> int:

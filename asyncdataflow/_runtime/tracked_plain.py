@@ -1,0 +1,104 @@
+"""The loop of a worker on the loop whose items are tracked: as ``plain``, with an item's receipt beside it.
+
+What was made of an item takes its place in what is tracked, so that nothing is made or
+counted for the receipt on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from .plain import PlainLoop
+from .result import checked, is_awaited
+from .tracked import Tracked, made_of
+
+__all__ = ("TrackedLoop",)
+
+
+class TrackedLoop(PlainLoop):
+    """One worker; see ``PlainLoop``."""
+
+    async def _await_each(self, items: int) -> int:
+        function, lay, none, usual = self._function, self._lay, self._none, self._usual
+        stretch, baton = self._stretch, self._baton
+        item = result = error = None
+        lying = stretch.lift(items)
+        try:
+            for item in lying:
+                result = await function(item.item)
+                if type(result) is usual and baton.holder is stretch:
+                    item.item = result
+                    lay(item)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if result is not none:
+                    usual = self._usual = type(checked(result))
+                if baton.holder is not stretch:
+                    self._suspends = not stretch.laid
+                    break
+                self._settle(item, result)
+                result = None
+            else:
+                stretch.end()
+                return items
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self._own_error(raised)
+            if error is None:
+                raise
+        failed = error is not None
+        try:
+            await self._finish(error, item, result)
+        finally:
+            del error, item  # The error's traceback has this frame: a cycle.
+        return items if failed else 0
+
+    async def _call_each(self, items: int) -> int:
+        function, lay, none, usual = self._function, self._lay, self._none, self._usual
+        stretch, baton = self._stretch, self._baton
+        item = result = error = None
+        lying = stretch.lift(items)
+        try:
+            for item in lying:
+                result = function(item.item)
+                if type(result) is usual and baton.holder is stretch:
+                    item.item = result
+                    lay(item)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if is_awaited(type(result)):
+                    result = await result
+                if result is not none:
+                    usual = self._usual = type(checked(result))
+                if baton.holder is not stretch:
+                    self._suspends = not stretch.laid
+                    break
+                self._settle(item, result)
+                result = None
+            else:
+                stretch.end()
+                return items
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self._own_error(raised)
+            if error is None:
+                raise
+        failed = error is not None
+        try:
+            await self._finish(error, item, result)
+        finally:
+            del error, item  # The error's traceback has this frame: a cycle.
+        return items if failed else 0
+
+    def _settle(self, item: Tracked, result: Any) -> None:
+        """In a stretch: a result that was looked at leaves, or is none."""
+        if result is self._none:
+            item.settle()
+        else:
+            item.item = result
+            self._lay(item)
+
+    def _value_of(self, item: Tracked) -> Any:
+        return item.item
+
+    def _made_of(self, item: Tracked, result: Any) -> Tracked:
+        return made_of(item, result)
