@@ -7,8 +7,9 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from ..errors import UnsettledError
 from ..message import Answer, Message
-from .tracked import Nobody, Receipt, Tracked
+from .tracked import Tracked
 
 __all__ = ("AnswerDesk",)
 
@@ -22,13 +23,19 @@ class AnswerDesk:
         source: The source's name.
         answer: The subscription's way to be told.
         most: Most messages unanswered.
+
+    Attributes:
+        acked: As of a desk.
+        sleeps: As of a desk.
     """
 
     def __init__(self, source: str, answer: Callable[[Sequence[Answer]], Awaitable[None]], most: int) -> None:
         self.source = source
         self._answer = answer
         self._most = most
-        self._open: dict[Receipt, None] = {}
+        self._open: dict[Message[Any], None] = {}
+        self.acked: list[Message[Any]] = []
+        self.sleeps = False
         self._answers: list[Answer] = []
         self._telling = 0
         self._closed = self._given_up = False
@@ -49,25 +56,38 @@ class AnswerDesk:
 
     def track(self, message: Message[Any]) -> Tracked:
         """A message's item, on its way."""
-        receipt = Receipt(message, self)
-        self._open[receipt] = None
-        return Tracked(message.item, receipt)
+        self._open[message] = None
+        return Tracked(message.item, message, self)
 
-    def settled(self, receipt: Receipt) -> None:
+    def laying(self, lay: Callable[[Tracked], None]) -> Callable[[Message[Any]], None]:
+        """What puts a message's item where ``lay`` puts what is tracked."""
+        unanswered = self._open
+
+        def lay_message(message: Message[Any]) -> None:
+            unanswered[message] = None
+            lay(Tracked(message.item, message, self))
+
+        return lay_message
+
+    def nack(self, message: Message[Any], error: BaseException) -> None:
         """As of a desk; behind :meth:`close` it was answered already."""
-        if receipt in self._open:
-            del self._open[receipt]
-            self._answers.append(Answer(receipt.message, receipt.error))
-            if self._news is not None:
-                _wake(self._news)
-                self._news = None
+        if message in self._open:
+            del self._open[message]
+            self._answers.append(Answer(message, error))
+            if self.sleeps:
+                self.wake()
 
-    def dropped(self, part: Nobody) -> None:
+    def wake(self) -> None:
+        """As of a desk."""
+        self.sleeps = False
+        _wake(self._news)
+
+    def dropped(self, unwanted: Callable[[], None]) -> None:
         """As of a desk."""
         if threading.get_ident() == self._thread:
-            part.unwanted()
+            unwanted()
         elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(part.unwanted)
+            self._loop.call_soon_threadsafe(unwanted)
 
     async def wait_for_room(self) -> None:
         """Wait until one more may be given."""
@@ -86,13 +106,15 @@ class AnswerDesk:
 
     async def news(self) -> bool:
         """Wait until something is to be told; false when it is closed."""
-        while not self._answers and not self._closed:
+        while not self._answers and not self.acked and not self._closed:
             self._news = self._loop.create_future()
+            self.sleeps = True
             await self._news
         return not self._closed
 
     async def tell(self) -> None:
         """Answer what is settled."""
+        self._take_acked()
         while self._answers and not self._telling:
             telling, self._answers = self._answers[:_MOST_AT_ONCE], self._answers[_MOST_AT_ONCE:]
             self._telling = len(telling)
@@ -101,13 +123,25 @@ class AnswerDesk:
             finally:
                 self._telling = 0
                 _wake(self._waiting)
+            self._take_acked()
+
+    def _take_acked(self) -> None:
+        unanswered, answers = self._open, self._answers
+        for message in self.acked:
+            if message in unanswered:
+                del unanswered[message]
+                answers.append(Answer(message))
+        # What comes later is appended to this very list.
+        self.acked.clear()
 
     async def close(self) -> None:
         """Nack what is not settled, and tell all; what is said of it later counts for nothing."""
-        self._answers += [Answer(receipt.message, receipt.error) for receipt in self._open]
+        self._take_acked()
+        unsettled = UnsettledError("the run ended before it was settled")
+        self._answers += [Answer(message, unsettled) for message in self._open]
         self._open.clear()
         self._closed = True
-        _wake(self._news)
+        self.wake()
         while self.unacked:
             await (self._wait() if self._telling else self.tell())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from ..errors import ChannelClosed, StageCancelledError
 from ..operators.streamwise import opened
@@ -23,6 +23,8 @@ __all__ = ("Loop", "Reading")
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """A worker's life, not yet begun: a coroutine that is never stepped would warn."""
+
+_MANY: Final = 1 << 30
 
 
 class Reading(Making):
@@ -137,16 +139,13 @@ class Reading(Making):
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn, free = Turn(self._loop), self.outlet.free
         ahead = self._ahead(items)
-        desk = None if self._answers is None else self._answers.desk
         self._stop_making = self._stopper(items)
         while not self.leaving.asked:
-            if desk is not None:
-                await desk.wait_for_room()
+            if self._answers is not None:
+                await self._answers.desk.wait_for_room()
             if self.draining and self._is_drained():
                 return
-            room = 0 if ahead is None else free()
-            if desk is not None:
-                room = min(room, desk.room)
+            room = 0 if ahead is None else min(free(), self._wanted)
             if not room and turn.patience:
                 await turn.give_way()
                 continue
@@ -176,6 +175,11 @@ class Reading(Making):
             elif turn.due(sent):
                 await asyncio.sleep(0)
 
+    @property
+    def _wanted(self) -> int:
+        """Items that may be given before one is answered."""
+        return _MANY if self._answers is None else self._answers.desk.room
+
     async def _send_pulled(self, item: Any) -> None:
         """An item of a source that does not leave in a stretch."""
         self.counters.received += 1
@@ -204,8 +208,9 @@ class Reading(Making):
         """What sends an item of a source, as it is sent."""
         if not self.tracks:
             return lay
-        own = self._own
-        return lambda item: lay(own(item))
+        if self._answers is not None:
+            return self._answers.desk.laying(lay)
+        return lambda item: lay(Tracked(item, NOBODY))
 
     def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
         """What sends an item of a source, as a stretch shall call it."""

@@ -16,8 +16,8 @@ from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
 from .baton import Baton, TakingStretch
 from .execution import GRACE, Execution
+from .in_hand import InHand
 from .supervise import Counters
-from .tracked import Tracked
 from .worker import Work
 
 __all__ = ("Run",)
@@ -72,7 +72,7 @@ class Run(AsyncIterator[T], Generic[T]):
         self._stretch: TakingStretch[T] = TakingStretch(Baton(), None, self._tally)
         self._told = 0
         self._holds = False
-        self._held: Tracked | None = None
+        self._in_hand = InHand()
         self._waiting = False
         self._closed = False
         self._raised = False
@@ -105,7 +105,7 @@ class Run(AsyncIterator[T], Generic[T]):
 
         An error of the block's own body wins; what the run raised becomes a note on it.
         """
-        self._answer(error)
+        self._in_hand.answer(error)
         cancelled = await self._end()
         failure = self._failure()
         # A cancellation that arrived meanwhile has to come out, or whoever cancelled waits in vain.
@@ -147,7 +147,7 @@ class Run(AsyncIterator[T], Generic[T]):
         try:
             if self._holds:
                 self._holds = False
-                self._answer(None)
+                self._in_hand.answer(None)
                 execution.output.release()
             self._stretch.baton.drop()
             result = await execution.results.receive(self._tally.received - self._told)
@@ -160,7 +160,7 @@ class Run(AsyncIterator[T], Generic[T]):
             self._told = self._tally.received
             place, value = result if len(self.graph.outputs) > 1 else (0, result)
             if execution.tracks:
-                value = self._take_over(lambda: value)
+                value = self._in_hand.put(value)
             # Whoever waits for a slot has to be told of those that the stretch will have freed.
             execution.output.wake_senders_soon()
             self._stretch.begin()
@@ -218,7 +218,7 @@ class Run(AsyncIterator[T], Generic[T]):
 
         Raises what failed, if nobody was told yet.
         """
-        self._answer(sys.exc_info()[1])
+        self._in_hand.answer(sys.exc_info()[1])
         cancelled = await self._end()
         if cancelled is not None:
             raise cancelled
@@ -282,25 +282,7 @@ class Run(AsyncIterator[T], Generic[T]):
         else:
             items = execution.output.lift(execution.results.turn_left)
             take = (item[1] for item in items).__next__
-        return functools.partial(self._take_over, take) if execution.tracks else take
-
-    def _take_over(self, take: Callable[[], Tracked]) -> Any:
-        """A result that is tracked; it is done with when the next one is asked for."""
-        held, before = take(), self._held
-        self._held = held
-        if before is not None:
-            before.settle()
-        return held.item
-
-    def _answer(self, error: BaseException | None) -> None:
-        """Say what became of the result that the consumer has."""
-        held, self._held = self._held, None
-        if held is None:
-            return
-        if error is None:
-            held.settle()
-        else:
-            held.fail(error)
+        return self._in_hand.taking(take) if execution.tracks else take
 
     def _failure(self) -> BaseException | None:
         """The failure, for the first who asks."""

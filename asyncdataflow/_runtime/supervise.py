@@ -14,7 +14,7 @@ from ..naming import annotate, describe_item, place
 from ..policy import DeadLetterPolicy, Retry
 from ..stage import Stage
 from .channel import Sender
-from .tracked import Tracked, made_of
+from .tracked import Tracked
 
 __all__ = ("Counters", "Supervisor", "TrackedSupervisor", "not_an_ending", "own_cancel", "unordered_cancel")
 
@@ -145,8 +145,7 @@ class TrackedSupervisor(Supervisor):
         item.settle()
 
     def _letter(self, error: Exception, item: Tracked, attempt: int) -> Tracked:
-        letter = super()._letter(error, item.item, attempt)
-        return made_of(item, letter)
+        return Tracked(super()._letter(error, item.item, attempt), item.take())
 
     def annotate(self, error: BaseException, item: Any, attempt: int) -> None:
         """As in ``Supervisor``."""

@@ -13,7 +13,7 @@ since nothing was done with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 from ..errors import UnsettledError
@@ -38,15 +38,22 @@ class Desk(Protocol):
 
     Attributes:
         source: The source's name.
+        acked: Messages that are done with, which it takes from here.
+        sleeps: It has to be woken when there is one.
     """
 
     source: str
+    acked: list[Message[Any]]
+    sleeps: bool
 
-    def settled(self, receipt: Receipt) -> None:
-        """Nothing that was made of its message is under way any more; called once."""
+    def wake(self) -> None:
+        """There is one."""
 
-    def dropped(self, part: Nobody) -> None:
-        """A part was let go, in any thread."""
+    def nack(self, message: Message[Any], error: BaseException) -> None:
+        """Nothing that was made of it is under way any more, and not all was well."""
+
+    def dropped(self, unwanted: Callable[[], None]) -> None:
+        """A part was let go, in any thread: call this on the loop."""
 
 
 class Nobody:
@@ -124,34 +131,28 @@ class Receipt(_Counting):
         desk: Where it is answered.
     """
 
-    __slots__ = ("_desk", "message")
+    __slots__ = ("_desk", "_message")
 
     def __init__(self, message: Message[Any], desk: Desk) -> None:
-        self._parts = 1
-        self._done = False
-        self._error: BaseException | None = None
-        self.message = message
+        super().__init__()
+        self._message = message
         self._desk = desk
-
-    @property
-    def error(self) -> BaseException | None:
-        """Why it is not acked, if it is not."""
-        if self._error is not None:
-            return self._error
-        if self._parts:
-            return UnsettledError("the run ended before it was settled")
-        return None if self._done else UnsettledError("nothing was done with it")
 
     def drop(self) -> None:
         """As in ``Nobody``."""
-        self._desk.dropped(self)
+        self._desk.dropped(self.unwanted)
 
     def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
         """As in ``Nobody``."""
-        yield self._desk, self.message
+        yield self._desk, self._message
 
     def _end(self) -> None:
-        self._desk.settled(self)
+        if self._error is not None:
+            self._desk.nack(self._message, self._error)
+        elif not self._done:
+            self._desk.nack(self._message, UnsettledError("nothing was done with it"))
+        else:
+            _ack(self._desk, self._message)
 
 
 class United(_Counting):
@@ -170,7 +171,7 @@ class United(_Counting):
     def drop(self) -> None:
         """As in ``Nobody``; the desk of any of them will do, since all are on one loop."""
         for desk, _ in self.messages():
-            desk.dropped(self)
+            desk.dropped(self.unwanted)
             return
 
     def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
@@ -189,19 +190,30 @@ class United(_Counting):
         self._receipts.clear()
 
 
+def _ack(desk: Desk, message: Message[Any]) -> None:
+    desk.acked.append(message)
+    if desk.sleeps:
+        desk.wake()
+
+
 class Tracked:
     """An item under way: one part of its receipt.
 
+    Most are the only thing made of one message, from its source to the end. So a receipt is
+    written out only where something else has to be made of them.
+
     Args:
         item: The item.
-        receipt: Of what it was made of.
+        receipt: Of what it was made of; or the message itself.
+        desk: Where the message is answered.
     """
 
-    __slots__ = ("_receipt", "item")
+    __slots__ = ("_desk", "_receipt", "item")
 
-    def __init__(self, item: Any, receipt: Nobody) -> None:
+    def __init__(self, item: Any, receipt: Nobody | Message[Any], desk: Desk | None = None) -> None:
         self.item = item
-        self._receipt = receipt
+        self._receipt: Any = receipt
+        self._desk = desk
 
     def __repr__(self) -> str:
         """The item's own."""
@@ -210,31 +222,45 @@ class Tracked:
     def __del__(self) -> None:
         """Nobody has said what became of it."""
         if self._receipt is not NOBODY:
-            self._receipt.drop()
+            self._written().drop()
 
     def settle(self) -> None:
         """All is well with it; what is said after this counts for nothing."""
         receipt, self._receipt = self._receipt, NOBODY
-        receipt.settle()
+        desk = self._desk
+        if desk is None:
+            receipt.settle()
+        else:
+            self._desk = None
+            desk.acked.append(receipt)
+            if desk.sleeps:
+                desk.wake()
 
     def fail(self, error: BaseException) -> None:
         """It has failed."""
-        receipt, self._receipt = self._receipt, NOBODY
-        receipt.fail(error)
+        self.take().fail(error)
 
     def take(self) -> Nobody:
         """The receipt, for something else that is made of it."""
-        receipt, self._receipt = self._receipt, NOBODY
+        receipt, self._receipt = self._written(), NOBODY
         return receipt
 
     def part(self, item: Any) -> Tracked:
         """Something that is made of it, beside it."""
-        self._receipt.split(1)
-        return Tracked(item, self._receipt)
+        receipt = self._written()
+        receipt.split(1)
+        return Tracked(item, receipt)
 
     def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
         """The messages that it was made of, each with where it is answered."""
-        return self._receipt.messages()
+        return self._written().messages()
+
+    def _written(self) -> Nobody:
+        if self._desk is not None:
+            self._receipt = Receipt(self._receipt, self._desk)
+            self._desk = None
+        receipt: Nobody = self._receipt
+        return receipt
 
 
 def unite(item: Any, origins: Iterable[Tracked]) -> Tracked:
@@ -246,8 +272,9 @@ def unite(item: Any, origins: Iterable[Tracked]) -> Tracked:
 
 
 def made_of(origin: Tracked, item: Any) -> Tracked:
-    """The one thing that was made of it."""
-    return Tracked(item, origin.take())
+    """The one thing that was made of it, in its place."""
+    origin.item = item
+    return origin
 
 
 def parts_of_item(origin: Tracked, deliveries: Iterable[tuple[int, Any]]) -> list[tuple[int, Tracked]]:

@@ -27,8 +27,8 @@ from .plain import PlainLoop
 from .pull import NOTHING
 from .reading import Loop, Reading
 from .together import write_together
-from .tracked_plain import TrackedLoop
 from .tracked_operator import Origins, TrackedInlet
+from .tracked_plain import TrackedLoop
 
 __all__ = ("NOTHING", "Loop", "Work")
 

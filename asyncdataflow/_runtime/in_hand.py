@@ -1,0 +1,50 @@
+"""InHand: the result that the consumer has, where what becomes of it is to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .tracked import Tracked
+
+__all__ = ("InHand",)
+
+
+class InHand:
+    """The last result that was handed over; it is done with when the next one is asked for.
+
+    An object of its own: what hands results over must not know the run, which would then
+    not be heard of when it is dropped.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: Tracked | None = None
+
+    def put(self, result: Tracked) -> Any:
+        """Hand one over, where none is in hand."""
+        self._held = result
+        return result.item
+
+    def answer(self, error: BaseException | None) -> None:
+        """Say what became of it; nothing, where there is none."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if error is None:
+            held.settle()
+        else:
+            held.fail(error)
+
+    def taking(self, take: Callable[[], Tracked]) -> Callable[[], Any]:
+        """What hands over what ``take`` gives, one after another."""
+
+        def hand_over() -> Any:
+            result, before = take(), self._held
+            self._held = result
+            if before is not None:
+                before.settle()
+            return result.item
+
+        return hand_over
