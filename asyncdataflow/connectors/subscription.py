@@ -33,12 +33,14 @@ class Record(Generic[T]):
         position: Where it lies.
         partition: In which part.
         skipped: It is not to be given: it counts as done when its turn comes.
+        size: Its bytes, where that is asked for.
     """
 
     item: T
     position: Any
     partition: Hashable = None
     skipped: bool = False
+    size: int = 0
 
 
 class _Delivery:
@@ -78,6 +80,8 @@ class Reading(abc.ABC, Generic[T]):
         self._failed: RedeliveryError | None = None
         self._changed = asyncio.Event()
         self._ended = self._closed = False
+        # The reading that is under way was begun when it was known that no more will come.
+        self._is_last_look = False
 
     def __aiter__(self) -> Reading[T]:
         """Itself: a session is read once."""
@@ -116,6 +120,15 @@ class Reading(abc.ABC, Generic[T]):
                 self._give_again(each.message, delivery, each.error)
         if acked:
             await self._keep(acked)
+
+    def look(self) -> None:
+        """Look for more now, where it waits for some."""
+        self._changed.set()
+
+    def finish(self) -> None:
+        """Take it that nothing more will come: end behind what is there already."""
+        self._follow = False
+        self._changed.set()
 
     def close(self) -> None:
         """End: nothing is given any more, and an answer is no longer heard."""
@@ -157,25 +170,28 @@ class Reading(abc.ABC, Generic[T]):
 
     async def _next_nacked(self) -> Message[T] | None:
         """What comes again, when it is due; ``None`` where nothing does."""
-        if self._failed is not None:
-            raise self._failed
-        while self._nacked:
+        while True:
+            # Whatever changes from here on is seen below, or ends the next wait.
+            self._changed.clear()
+            if self._failed is not None:
+                raise self._failed
+            if not self._nacked:
+                return None
             now = asyncio.get_running_loop().time()
             due, _, old = self._nacked[0]
             if due > now:
-                await self._sleep(due - now)
-                if self._failed is not None:
-                    raise self._failed
+                await self._wait(due - now)
                 continue
             heapq.heappop(self._nacked)
             before: _Delivery = old.handle
             delivery = _Delivery(self, before.token, before.since, before.turn + 1)
             return Message(old.item, old.position, old.partition, delivery)
-        return None
 
     async def _read_on(self) -> bool:
-        """Read more records; whether there were any."""
+        """Read more records; whether there may be any now."""
+        begun_before = self._reading is not None
         if self._reading is None:
+            self._is_last_look = not self._follow
             self._reading = self._begin_reading()
         try:
             # Cancelled, it is there for whoever asks next.
@@ -187,16 +203,16 @@ class Reading(abc.ABC, Generic[T]):
             raise
         self._reading = None
         self._records.extend(records)
-        return bool(records)
+        return bool(records) or begun_before
 
     async def _wait_for_more(self) -> None:
-        if not self._follow:
+        if self._is_last_look:
             raise StopAsyncIteration
-        await self._sleep(self._poll)
+        if self._follow:
+            await self._wait(self._poll)
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _wait(self, seconds: float) -> None:
         """Wait so long, or until something has changed."""
-        self._changed.clear()
         try:
             async with asyncio.timeout(seconds) as scope:
                 await self._changed.wait()

@@ -49,13 +49,15 @@ class SqliteSink(Sink[Any]):
 
     Example:
         >>> import sqlite3
+        >>> from contextlib import closing
         >>> from asyncdataflow import DataFlow
         >>> from asyncdataflow.connectors.sqlite import SqliteSink
         >>> create = "CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY, state TEXT)"
         >>> jobs = SqliteSink("jobs.db", "jobs", key=["id"], create=create)
         >>> DataFlow(([{"id": 1, "state": "new"}, {"id": 1, "state": "done"}], jobs))()
         []
-        >>> sqlite3.connect("jobs.db").execute("SELECT * FROM jobs").fetchall()
+        >>> with closing(sqlite3.connect("jobs.db")) as connection:
+        ...     connection.execute("SELECT * FROM jobs").fetchall()
         [(1, 'done')]
     """
 

@@ -56,9 +56,10 @@ class SqliteSource(AckableSource[dict[str, Any]]):
 
     Example:
         >>> import sqlite3
+        >>> from contextlib import closing
         >>> from asyncdataflow import DataFlow
         >>> from asyncdataflow.connectors.sqlite import SqliteSource
-        >>> with sqlite3.connect("jobs.db") as connection:
+        >>> with closing(sqlite3.connect("jobs.db")) as connection, connection:
         ...     _ = connection.execute("CREATE TABLE jobs (n)")
         ...     _ = connection.executemany("INSERT INTO jobs VALUES (?)", [(1,), (2,)])
         >>> DataFlow((SqliteSource("jobs.db", "jobs"), lambda row: row["n"] * 10))()
