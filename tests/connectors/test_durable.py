@@ -415,7 +415,7 @@ asyncio.run(main())
 
 def test_killed_at_any_time_nothing_is_lost_and_at_most_one_comes_twice(folder):
     """Writer and reader are killed again and again; each says what it knows."""
-    got, acked, begin = [], set(), 0
+    got, acked, there, begin = [], set(), [], 0
     for count in (3, 10, 30):
         with (
             child(WRITER.replace("BEGIN", str(begin)), folder) as writer,
@@ -427,6 +427,7 @@ def test_killed_at_any_time_nothing_is_lost_and_at_most_one_comes_twice(folder):
                 each.send_signal(signal.SIGKILL)
             said += [int(line) for line in writer.stdout if line.endswith("\n")]
             lines += [line for line in reader.stdout if line.endswith("\n")]
+        there += said
         begin = said[-1] + 1000
         for line in lines:
             kind, position, *item = line.split()
@@ -440,7 +441,10 @@ def test_killed_at_any_time_nothing_is_lost_and_at_most_one_comes_twice(folder):
     assert positions == list(range(1, len(positions) + 1))
     assert len(got) - len(positions) <= 3
     items = [item for _, item in sorted(set(got))]
-    assert items == [n for n in sorted(set(items)) for _ in range(3)]
+    # Of a write that was killed, which it never said was done, a part may be there.
+    assert [n for n in items if n in there] == [n for n in there for _ in range(3)]
+    assert items == sorted(items)
+    assert len(set(items) - set(there)) <= 3
 
 
 async def _rest():

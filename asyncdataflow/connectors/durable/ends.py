@@ -135,15 +135,18 @@ class Durable:
 
                 async def write(item: Any) -> None:
                     items = [item] if self._chunk == 1 else item
-                    data = await thread.call(self._encoded, items)
-                    while data:
-                        changed.clear()
-                        put = await thread.call(stored.put, data)
-                        data = data[put:]
+                    changed.clear()
+                    left, put = await thread.call(self._begun, stored, items)
+                    while True:
                         if put:
                             self._bell.ring()
-                        elif data:
+                        left = left[put:]
+                        if not left:
+                            return
+                        if not put:
                             await _either(changed, self._poll)
+                        changed.clear()
+                        put = await thread.call(stored.put, left)
 
                 yield write
 
@@ -196,6 +199,11 @@ class Durable:
             stored.remove_up_to(number)
         return stored
 
+    def _begun(self, stored: Stored, items: Sequence[Any]) -> tuple[list[bytes], int]:
+        """Items as bytes, all of them before any is put; and how many of them were."""
+        encoded = self._encoded(items)
+        return encoded, stored.put(encoded)
+
     def _encoded(self, items: Sequence[Any]) -> list[bytes]:
         encoded = []
         for item in items:
@@ -237,6 +245,8 @@ class _Put(Sink[Any]):
 
 class _TakenOut(AckableSource[Any]):
     """The end at which they come out."""
+
+    has_positions = True
 
     def __init__(self, durable: Durable, follow: bool, max_unacked: int) -> None:
         self._durable = durable

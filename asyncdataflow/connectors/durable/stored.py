@@ -92,11 +92,11 @@ class Stored:
         Raises:
             StorageError: None of them is there.
         """
-        if not self._fitting(items):
-            return 0
 
         def put() -> int:
-            fitting = items[: self._fitting(items)]  # Another may have taken the room.
+            fitting = items[: self._fitting(items)]
+            if not fitting:
+                return 0
             self._execute_many(
                 "INSERT INTO items (item, crc) VALUES (?, ?)", [(each, zlib.crc32(each)) for each in fitting]
             )

@@ -68,6 +68,8 @@ class JsonLinesSource(AckableSource[Any]):
         [10, 20]
     """
 
+    has_positions = True
+
     def __init__(
         self,
         path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],

@@ -66,6 +66,8 @@ class SqliteSource(AckableSource[dict[str, Any]]):
         [10, 20]
     """
 
+    has_positions = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
