@@ -78,6 +78,7 @@ class Reading(abc.ABC, Generic[T]):
         self._nacked: list[tuple[float, int, Message[T]]] = []
         self._numbers = itertools.count()
         self._failed: RedeliveryError | None = None
+        self._broken: Exception | None = None
         self._changed = asyncio.Event()
         self._ended = self._closed = False
         # The reading that is under way was begun when it was known that no more will come.
@@ -92,7 +93,10 @@ class Reading(abc.ABC, Generic[T]):
 
         Raises:
             RedeliveryError: Something was nacked as often as it may be.
+            Exception: What reading raises; asked again, it raises that again.
         """
+        if self._broken is not None:
+            raise self._broken  # Again: an end would say that this was all.
         if self._ended:
             raise StopAsyncIteration
         try:
@@ -102,8 +106,11 @@ class Reading(abc.ABC, Generic[T]):
                     return message
                 if not await self._read_on() and not self._nacked and self._failed is None:
                     await self._wait_for_more()
-        except (Exception, StopAsyncIteration):
+        except StopAsyncIteration:
             self._ended = True
+            raise
+        except Exception as error:
+            self._broken = error
             raise
 
     async def answer(self, answers: Sequence[Answer]) -> None:

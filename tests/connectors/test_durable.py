@@ -29,7 +29,7 @@ from asyncdataflow.errors import (
 )
 from asyncdataflow.testing import check_ackable_source, check_sink
 from tests.connectors.answering import ack, items_of, nack, take
-from tests.connectors.full_disk import small_disk
+from tests.connectors.disks import failing_fsync, small_disk
 from tests.source import ROOT
 
 SOON = Retry(attempts=3, backoff=0.001)
@@ -473,10 +473,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("number", [9, 12, 15])
 def test_an_fsync_that_fails_is_told_and_what_was_said_to_be_there_is(folder, number):
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed: apt-get install strace")
-    inject = ["-e", f"inject=fsync,fdatasync:error=EIO:when={number}"]
-    with child(EIO, folder, "strace", "-f", "-o", "trace", *inject) as writer:
+    with child(EIO, folder, *failing_fsync(number)) as writer:
         lines = writer.stdout.read().splitlines()
     there = [int(line.split()[1]) for line in lines if line.startswith("there")]
     assert f"failed {len(there)} db: putting failed: disk I/O error" in lines[-1]

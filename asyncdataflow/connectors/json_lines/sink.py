@@ -48,7 +48,7 @@ class JsonLinesSink(Sink[Any]):
         >>> from pathlib import Path
         >>> from asyncdataflow import DataFlow
         >>> from asyncdataflow.connectors.json_lines import JsonLinesSink
-        >>> DataFlow(([{"n": 1}, {"n": 2}], JsonLinesSink("jobs.jsonl")))()
+        >>> list(DataFlow((JsonLinesSink("jobs.jsonl"),)).iterate(items=[{"n": 1}, {"n": 2}]))
         []
         >>> Path("jobs.jsonl").read_text()
         '{"n": 1}\n{"n": 2}\n'

@@ -54,7 +54,7 @@ class SqliteSink(Sink[Any]):
         >>> from asyncdataflow.connectors.sqlite import SqliteSink
         >>> create = "CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY, state TEXT)"
         >>> jobs = SqliteSink("jobs.db", "jobs", key=["id"], create=create)
-        >>> DataFlow(([{"id": 1, "state": "new"}, {"id": 1, "state": "done"}], jobs))()
+        >>> list(DataFlow((jobs,)).iterate(items=[{"id": 1, "state": "new"}, {"id": 1, "state": "done"}]))
         []
         >>> with closing(sqlite3.connect("jobs.db")) as connection:
         ...     connection.execute("SELECT * FROM jobs").fetchall()

@@ -1,4 +1,4 @@
-"""A disk of a few hundred kilobytes, for tests that fill it; skipped where none can be had."""
+"""Disks that are small, and disks that fail; a test is skipped where there can be none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-__all__ = ("small_disk",)
+__all__ = ("failing_fsync", "small_disk")
 
 
 @contextmanager
@@ -27,3 +27,11 @@ def small_disk(folder, size="512k"):
     finally:
         os.chdir(before)
         subprocess.run(["umount", str(place)], check=True)
+
+
+def failing_fsync(when):
+    """The beginning of a command whose calls of ``fsync`` fail, from the ones that strace's ``when`` says."""
+    probe = ["strace", "-o", os.devnull, "true"]
+    if shutil.which("strace") is None or subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("strace cannot be used here: apt-get install strace, and allow ptrace")
+    return ["strace", "-f", "-o", os.devnull, "-e", f"inject=fsync,fdatasync:error=EIO:when={when}"]
