@@ -383,6 +383,15 @@ class TestNacks:
             with pytest.raises(RedeliveryError):
                 await take(session)
 
+    async def test_one_that_is_nacked_while_the_end_is_looked_for_comes_again(self, folder):
+        put("a", 0)
+        async with JsonLinesSource("a", redeliver=SOON).open() as session:
+            (message,) = await take(session, 1)
+            coming = asyncio.ensure_future(anext(session))
+            await asyncio.sleep(0)
+            await nack(session, message)
+            assert (await coming).item == 0
+
     async def test_behind_the_end_one_is_left_to_the_next_run(self, folder):
         put("a", 0)
         source = JsonLinesSource("a", positions="p", redeliver=SOON)
