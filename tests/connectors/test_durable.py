@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 
 import pytest
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from asyncdataflow import Retry
 from asyncdataflow.connectors.durable import Durable, JsonCodec
+from asyncdataflow.connectors.durable.stored import Stored
 from asyncdataflow.errors import (
     BadMessageError,
     CorruptStorageError,
@@ -127,6 +129,29 @@ async def test_finished_it_ends_behind_all_that_was_put(folder, waits):
         await write([1, 2])
         session.finish()
         assert items_of(await taking) == [1, 2]
+
+
+async def test_finished_while_it_looks_it_looks_once_more(folder, monkeypatch):
+    """What was put after it looked, and before it was told that no more comes, is there."""
+    looked, go_on = threading.Event(), threading.Event()
+    read = Stored.read
+
+    def slowly(stored, *arguments):
+        found = read(stored, *arguments)
+        looked.set()
+        go_on.wait()
+        return found
+
+    monkeypatch.setattr(Stored, "read", slowly)
+    durable = Durable("db", poll=50.0)
+    async with durable.sink().open() as write, durable.source().open() as session:
+        taking = asyncio.ensure_future(take(session))
+        while not looked.is_set():
+            await asyncio.sleep(0)
+        await write([1])
+        session.finish()
+        go_on.set()
+        assert items_of(await taking) == [1]
 
 
 async def test_after_a_position_the_rest_comes_and_what_was_before_is_gone(folder):
