@@ -345,6 +345,17 @@ class TestDamage:
                 await use
         assert (folder / "db").read_bytes() == b"no database" * 1000
 
+    async def test_a_schema_with_odd_bytes_is_told(self, folder):
+        await put(Durable("template"), 1)
+        for place in range(3700, 4096, 4):
+            shutil.copy("template", "db")
+            with open("db", "r+b") as file:
+                file.seek(place)
+                file.write(b"\x80")
+            with pytest.raises(StorageError):
+                await lying(Durable("db"))
+                raise StorageError("that byte did no harm")
+
     @given(st.data())
     @settings(max_examples=40)
     async def test_pages_overwritten_anywhere_give_nothing_wrong(self, tmp_path_factory, data):

@@ -154,6 +154,9 @@ class Database:
     def _named(self, doing: str) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:
+            # What SQLite says of a damaged schema has what is left of it.
+            raise CorruptStorageError(f"{self._path}: {doing} failed: its names are no UTF-8") from error
         except sqlite3.Error as error:
             # Of an extended code, the low byte says what kind it is.
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -11,10 +11,13 @@ from ...errors import RejectedItemError, StorageError
 from ...naming import describe_item
 from .database import checked_name, quoted
 
-__all__ = ("Columns", "Rows")
+__all__ = ("Columns", "Row", "Rows")
 
 Columns = Sequence[str] | Mapping[str, Callable[[Any], Any]]
 """The columns that are written: by name; or each with what makes its value of an item."""
+
+Row = tuple[tuple[str, ...], tuple[Any, ...]]
+"""An item as columns and their values."""
 
 _STORABLE: Final = (int, float, str, bytes, bytearray, memoryview)
 _INTEGERS: Final = range(-(1 << 63), 1 << 63)
@@ -76,24 +79,30 @@ class Rows:
             self._look_for_key(connection)
         return names
 
-    def insert(self, connection: sqlite3.Connection, names: frozenset[str], items: Sequence[Any]) -> None:
-        """Write items, within a transaction.
+    def rows(self, items: Sequence[Any], names: frozenset[str]) -> list[Row]:
+        """The rows of items, before anything is written.
 
         Args:
-            connection: Where.
-            names: What :meth:`look` returned.
             items: Any number.
+            names: What :meth:`look` returned.
 
         Raises:
-            RejectedItemError: An item has no form as a row, or the table does not take it.
+            RejectedItemError: An item has no form as a row.
         """
-        rows = (self._row(item, names) for item in items)
+        return [self._row(item, names) for item in items]
+
+    def insert(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """Write rows, within a transaction.
+
+        Raises:
+            RejectedItemError: The table does not take one.
+        """
         try:
             for columns, some in itertools.groupby(rows, key=lambda row: row[0]):
                 connection.executemany(self._statement(columns), [values for _, values in some])
         except (sqlite3.IntegrityError, sqlite3.DataError, UnicodeEncodeError) as error:
             why = str(error) if isinstance(error, sqlite3.Error) else "text that is no UTF-8"
-            many = f"one of {len(items)} items" if len(items) > 1 else f"an item ({describe_item(items[0])})"
+            many = f"one of {len(rows)} items" if len(rows) > 1 else "an item"
             raise RejectedItemError(f"the table {self.table!r} does not take {many}: {why}") from error
 
     def _look_for_key(self, connection: sqlite3.Connection) -> None:
@@ -115,7 +124,7 @@ class Rows:
         then = f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
         return f"{statement} ON CONFLICT ({', '.join(map(quoted, self._key))}) DO {then}"
 
-    def _row(self, item: Any, names: frozenset[str]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    def _row(self, item: Any, names: frozenset[str]) -> Row:
         """The columns of an item, and its values."""
         columns, values = self._split(item, names)
         for column, value in zip(columns, values, strict=True):

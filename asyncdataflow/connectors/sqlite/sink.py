@@ -104,4 +104,5 @@ class SqliteSink(Sink[Any]):
         return database, database.read("looking at the table", lambda: self._rows.look(database.connection))
 
     def _write(self, database: Database, names: frozenset[str], items: Sequence[Any]) -> None:
-        database.write("writing", lambda: self._rows.insert(database.connection, names, items))
+        rows = self._rows.rows(items, names)
+        database.write("writing", lambda: self._rows.insert(database.connection, rows))

@@ -130,11 +130,12 @@ class _Session:
             source: {write_position(partition): write_position(at) for partition, at in each.items()}
             for source, each in positions.items()
         }
+        rows = self._rows.rows(items, self._names)
 
         def store() -> None:
             for source, each in moved.items():
                 self._move(source, each)
-            self._rows.insert(self._database.connection, self._names, items)
+            self._rows.insert(self._database.connection, rows)
 
         self._database.write("writing", store)
         for source, each in moved.items():
