@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from hypothesis import given, settings
@@ -352,9 +352,8 @@ class TestDamage:
             with open("db", "r+b") as file:
                 file.seek(place)
                 file.write(b"\x80")
-            with pytest.raises(StorageError):
+            with suppress(StorageError):  # And nothing else; some bytes do no harm.
                 await lying(Durable("db"))
-                raise StorageError("that byte did no harm")
 
     @given(st.data())
     @settings(max_examples=40)
