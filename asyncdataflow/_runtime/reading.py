@@ -140,11 +140,7 @@ class Reading(Making):
         turn, free = Turn(self._loop), self.outlet.free
         ahead = self._ahead(items)
         self._stop_making = self._stopper(items)
-        while not self.leaving.asked:
-            if self._answers is not None:
-                await self._answers.desk.wait_for_room()
-            if self.draining and self._is_drained():
-                return
+        while not self.leaving.asked and not (self.draining and self._is_drained()):
             room = 0 if ahead is None else min(free(), self._wanted)
             if not room and turn.patience:
                 await turn.give_way()
@@ -174,6 +170,8 @@ class Reading(Making):
                 await turn.give_way()
             elif turn.due(sent):
                 await asyncio.sleep(0)
+            if self._answers is not None:
+                await self._answers.desk.wait_for_room()
 
     @property
     def _wanted(self) -> int:
