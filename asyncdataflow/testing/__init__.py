@@ -8,6 +8,7 @@ beginning.
 from __future__ import annotations
 
 from .collect_sink import CollectSink as CollectSink
+from .conformance import check_ackable_source as check_ackable_source
 from .conformance import check_channel as check_channel
 from .conformance import check_engine as check_engine
 from .conformance import check_sink as check_sink
@@ -33,6 +34,7 @@ __all__ = (
     "SimulatedLoop",
     "VirtualClock",
     "VirtualLoop",
+    "check_ackable_source",
     "check_channel",
     "check_engine",
     "check_sink",

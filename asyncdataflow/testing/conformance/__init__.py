@@ -10,6 +10,7 @@ number is this project's own:
 - B: stages and items;
 - C: life, cancellation and closing;
 - D: errors;
+- E: delivery;
 - F: draining and stopping;
 - G: definitions and what they come to;
 - H: figures.
@@ -19,10 +20,11 @@ All of them are plain functions that run loops of their own; call them from plai
 
 from __future__ import annotations
 
+from .ackable_source import check_ackable_source as check_ackable_source
 from .channel import check_channel as check_channel
 from .engine import check_engine as check_engine
 from .rules import Rule as Rule
 from .sink import check_sink as check_sink
 from .source import check_source as check_source
 
-__all__ = ("Rule", "check_channel", "check_engine", "check_sink", "check_source")
+__all__ = ("Rule", "check_ackable_source", "check_channel", "check_engine", "check_sink", "check_source")
