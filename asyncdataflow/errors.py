@@ -16,7 +16,17 @@ fits, so ``except ValueError`` catches what a reader would expect it to::
     │   ├── StageTimeoutError (TimeoutError) an item took longer than ``timeout=``
     │   ├── StageCancelledError (RuntimeError) a stage cancelled itself
     │   ├── WorkerLostError (ChildProcessError) an item's worker process died
-    │   └── RemoteError (RuntimeError)      an error in a worker process that cannot be rebuilt here
+    │   ├── RemoteError (RuntimeError)      an error in a worker process that cannot be rebuilt here
+    │   ├── BadMessageError (ValueError)    what a source read is not what its items are encoded as
+    │   └── RejectedItemError (ValueError)  a destination has no form, or no place, for the item
+    ├── ConnectorError                      an outside system, or what it holds, is not as it has to be
+    │   ├── StorageError (OSError)          a file or database cannot be read or written
+    │   │   ├── StorageFullError            no room is left for what is to be written
+    │   │   ├── StorageBusyError (TimeoutError) another holds it for too long
+    │   │   └── CorruptStorageError         what lies there is not what was written
+    │   ├── SourceChangedError (RuntimeError) what a source was read up to is not there any more
+    │   ├── FencedError (RuntimeError)      another run has gone on from where this one stands
+    │   └── RedeliveryError (RuntimeError)  an item was given as often as it may be, and failed each time
     ├── UnevenZipError (ValueError)         a zipped branch ended before another
     ├── BufferFullError (OverflowError)     ``overflow="fail"`` met a full edge
     ├── ShutdownTimeoutError (TimeoutError) work was left behind at a deadline
@@ -37,27 +47,37 @@ from __future__ import annotations
 
 __all__ = (
     "ArgumentsError",
+    "BadMessageError",
     "BrokenRuleError",
     "BufferFullError",
     "BusyRunError",
     "ChannelClosed",
     "ChannelError",
+    "ConnectorError",
+    "CorruptStorageError",
     "DataFlowError",
     "DeadlockError",
     "DefinitionError",
     "EndOfChannel",
+    "FencedError",
     "InjectedFault",
     "ItemError",
     "LivelockError",
     "NeedsItemsError",
     "ParameterError",
+    "RedeliveryError",
+    "RejectedItemError",
     "RemoteError",
     "ResultError",
     "ShutdownTimeoutError",
     "SignatureError",
     "SimulationError",
+    "SourceChangedError",
     "StageCancelledError",
     "StageTimeoutError",
+    "StorageBusyError",
+    "StorageError",
+    "StorageFullError",
     "UnevenZipError",
     "UnsettledError",
     "UnknownBranchError",
@@ -133,6 +153,52 @@ class RemoteError(ItemError, RuntimeError):
 
     Its type's name, its text and its traceback are in the message.
     """
+
+
+class BadMessageError(ItemError, ValueError):
+    """What a source read is not what its items are encoded as: torn, too long, or of another kind.
+
+    The message says where it lies, never what is in it.
+    """
+
+
+class RejectedItemError(ItemError, ValueError):
+    """A destination has no form, or no place, for an item; nothing of the list with it was written."""
+
+
+class ConnectorError(DataFlowError):
+    """Base of what is wrong with an outside system, or with what it holds."""
+
+
+class StorageError(ConnectorError, OSError):
+    """A file or a database cannot be read or written."""
+
+
+class StorageFullError(StorageError):
+    """No room is left for what is to be written; nothing of it was."""
+
+
+class StorageBusyError(StorageError, TimeoutError):
+    """Another connection or process holds the file or database, for longer than is waited."""
+
+
+class CorruptStorageError(StorageError):
+    """What lies there is not what was written: torn, overwritten, or no such file at all.
+
+    Nothing is skipped: where something may be missing, nothing is read on.
+    """
+
+
+class SourceChangedError(ConnectorError, RuntimeError):
+    """What a source was read up to is not there any more: it was cut off, or replaced."""
+
+
+class FencedError(ConnectorError, RuntimeError):
+    """Another run has gone on from where this one stands; nothing was written, or it would be there twice."""
+
+
+class RedeliveryError(ConnectorError, RuntimeError):
+    """An item was given as often as it may be, and failed each time; its last failure is the cause."""
 
 
 class UnevenZipError(DataFlowError, ValueError):

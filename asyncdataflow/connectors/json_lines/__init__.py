@@ -1,0 +1,8 @@
+"""Files of JSON lines: one item a line, in UTF-8, each line ended by a line feed."""
+
+from __future__ import annotations
+
+from .sink import JsonLinesSink as JsonLinesSink
+from .source import JsonLinesSource as JsonLinesSource
+
+__all__ = ("JsonLinesSink", "JsonLinesSource")
