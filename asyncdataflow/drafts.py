@@ -23,6 +23,7 @@ class Draft:
     call: Call
     path: str
     takes_dead_letters: bool = False
+    is_buffer: bool = False
 
     @property
     def where(self) -> str:

@@ -111,7 +111,7 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
     )
     _refuse(
         stage,
-        ("buffer", "overflow"),
+        ("buffer", "durable", "overflow"),
         where,
         "no edge leads into a source; give it to the stage behind",
         NeedsItemsError,
@@ -328,7 +328,8 @@ def _refuse(
 ) -> None:
     for option in options:
         if getattr(stage, option) != getattr(_DEFAULT, option):
-            raise error(f"{where}: {option}= makes no sense here: {why}")
+            written = "buffer" if option == "durable" else option
+            raise error(f"{where}: {written}= makes no sense here: {why}")
 
 
 def _written(stage: Stage[Any, Any], call: Call) -> str:

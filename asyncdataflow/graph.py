@@ -67,6 +67,8 @@ class Graph:
             has none), by stage name.
         branches: For stages before a group, its branches' names, by stage name.
         one: Where a call can make only one value, its shape; else ``None``.
+        buffered: By name of a sink that puts items into a durable buffer, the source at which
+            they come out.
     """
 
     stages: tuple[Stage[Any, Any], ...]
@@ -75,6 +77,7 @@ class Graph:
     ports: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     branches: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     one: str | Places | None = None
+    buffered: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[str, Stage[Any, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypedDict, cast
 
 from .naming import nearest
-from .policy import Buffer, DeadLetterPolicy, OnError, Overflow, Rate, Retry
+from .policy import Buffer, DeadLetterPolicy, DurableBuffer, OnError, Overflow, Rate, Retry
 
 __all__ = ("Executor", "StageOptions", "settle")
 
@@ -24,7 +24,7 @@ class StageOptions(TypedDict, total=False):
     executor: Executor
     many: bool | None
     per_worker: Mapping[str, Callable[..., Any]]
-    buffer: int | Buffer
+    buffer: int | Buffer | DurableBuffer
     overflow: Literal["block", "drop_oldest", "drop_newest", "fail"] | Overflow
     retry: int | Retry | None
     timeout: float | None
@@ -42,6 +42,9 @@ def settle(options: Mapping[str, Any]) -> dict[str, Any]:
     for option, convert in _CONVERT.items():
         if option in settled:
             settled[option] = convert(settled[option])
+    if isinstance(options.get("buffer"), DurableBuffer):
+        settled["durable"] = settled["buffer"]
+        del settled["buffer"]
     return settled
 
 
@@ -84,8 +87,8 @@ def _per_worker(value: Any) -> Mapping[str, Any]:
     return dict(value)
 
 
-def _buffer(value: Any) -> Buffer:
-    return value if isinstance(value, Buffer) else Buffer(value)
+def _buffer(value: Any) -> Buffer | DurableBuffer:
+    return value if isinstance(value, Buffer | DurableBuffer) else Buffer(value)
 
 
 def _overflow(value: Any) -> Overflow:

@@ -6,6 +6,7 @@ for retries and errors, ``_runtime/channel.py`` for buffers and overflow).
 
 from __future__ import annotations
 
+import abc
 import enum
 import inspect
 import sys
@@ -16,6 +17,7 @@ from typing import Any, Literal
 __all__ = (
     "Buffer",
     "DeadLetterPolicy",
+    "DurableBuffer",
     "OnError",
     "Overflow",
     "Rate",
@@ -81,6 +83,23 @@ class Buffer:
             _whole_number("Buffer(bytes=)", self.bytes)
         if not callable(self.size) or inspect.iscoroutinefunction(self.size):
             raise ValueError("Buffer(size=): a plain callable from an item to its bytes is needed")
+
+
+class DurableBuffer(abc.ABC):
+    """The ``buffer=`` of an edge whose items survive the run, and the process.
+
+    Items are put in at one end, which is a sink: whoever made them need not have them any more.
+    They come out at the other, which is a source that is told what became of each. The sessions
+    of that source have a method ``finish()``: nothing more will be put.
+    """
+
+    @abc.abstractmethod
+    def sink(self) -> Any:
+        """The ``Sink`` at which items are put in."""
+
+    @abc.abstractmethod
+    def source(self) -> Any:
+        """The ``AckableSource`` at which they come out."""
 
 
 @dataclass(frozen=True, slots=True)

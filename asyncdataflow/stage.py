@@ -16,7 +16,7 @@ from typing import IO, Any, Generic, Literal, Protocol, TypeVar, Unpack, overloa
 
 from .naming import callable_name
 from .options import Executor, StageOptions, settle
-from .policy import Buffer, OnError, Overflow, Rate, Retry
+from .policy import Buffer, DurableBuffer, OnError, Overflow, Rate, Retry
 
 __all__ = (
     "Arguments",
@@ -215,6 +215,7 @@ class Stage(Composable[In, Out]):
     many: bool | None = None
     per_worker: Mapping[str, Any] = field(default_factory=dict)
     buffer: Buffer = field(default_factory=Buffer)
+    durable: DurableBuffer | None = None
     overflow: Overflow = Overflow.BLOCK
     retry: Retry | None = None
     timeout: float | None = None
@@ -334,7 +335,8 @@ def stage(f: Any = None, **options: Unpack[StageOptions]) -> Any:
               sent one by one.
             * ``per_worker``: ``{"model": load}``: made once in each worker, in its own thread
               or process, and passed by keyword.
-            * ``buffer``: Items that the edge into the stage holds, or a ``Buffer``; default 128.
+            * ``buffer``: Items that the edge into the stage holds, or a ``Buffer``; default 128. Or
+              a ``Durable``, in which they survive the process.
             * ``overflow``: What that edge does when full: ``"block"``, ``"drop_oldest"``,
               ``"drop_newest"`` or ``"fail"``.
             * ``retry``: ``Retry(…)``, or a number of attempts.

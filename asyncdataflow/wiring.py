@@ -15,7 +15,7 @@ from .keeping import makes_only_one
 from .naming import place
 from .operators.combine import CombineLatest, Zip, merge
 from .operators.distribute import Split
-from .policy import Buffer, DeadLetterPolicy
+from .policy import Buffer, DeadLetterPolicy, DurableBuffer
 from .stage import Call, Operator, Stage
 from .tree import Group, Leaf, Node, branch_names
 
@@ -51,6 +51,7 @@ class _Wiring:
         failed: The edges to dead-letter sinks.
         branches: The names of the branches behind a stage.
         ports: The names of the branches that a stage takes apart.
+        buffered: Of each durable buffer, the sink that fills it and the source that empties it.
     """
 
     drafts: list[Draft] = field(default_factory=list)
@@ -58,6 +59,7 @@ class _Wiring:
     failed: list[Link] = field(default_factory=list)
     branches: dict[int, tuple[str | None, ...]] = field(default_factory=dict)
     ports: dict[int, tuple[str | None, ...]] = field(default_factory=dict)
+    buffered: dict[int, int] = field(default_factory=dict)
 
     def feed(self) -> Front:
         """The source that gives the items of the run."""
@@ -114,6 +116,9 @@ class _Wiring:
 
     def _leaf(self, stage: Stage[Any, Any], path: str, front: Front | None) -> Front:
         call = judge(stage, path)
+        if front is not None and stage.durable is not None:
+            front = self._through_buffer(stage.durable, stage, path, front)
+            stage = dataclasses.replace(stage, durable=None)
         if front is None:
             return Front.of_one(self._add(stage, call, path))
         if stage.operator is not None and stage.operator.fans_in:
@@ -133,6 +138,25 @@ class _Wiring:
                 check_width(stage, call, path, self.drafts[tail], len(self.ports[tail]))
             self.links.append(Link(tail, number, 0, front.entry or 0))
         return Front.of_one(number)
+
+    def _through_buffer(
+        self, durable: DurableBuffer, stage: Stage[Any, Any], path: str, front: Front
+    ) -> Front:
+        """What fills a stage's durable buffer, and what empties it."""
+        if stage.operator is not None and stage.operator.fans_in:
+            raise DefinitionError(
+                f"{place(path, stage.title)}: it takes branches apart, and a durable buffer would mix them; "
+                "give the buffer to the last stage of each branch, or to the stage behind"
+            )
+        ends = []
+        for end, label in ((durable.sink(), "into"), (durable.source(), "out of")):
+            made = Stage[Any, Any](end, label=f"{label} the buffer of {stage.title}")
+            ends.append(self._add(made, judge(made, path), f"{path}.buffer"))
+        into, out = ends
+        self.links.extend(Link(tail, into, 0, front.entry or 0) for tail in flat(front.tails))
+        self.drafts[into].is_buffer = True
+        self.buffered[into] = out
+        return Front.of_one(out)
 
     def _take_apart(self, stage: Stage[Any, Any], call: Call, path: str, front: Front) -> Front:
         """A stage with one port for each branch."""
@@ -183,6 +207,7 @@ class _Wiring:
             tuple(names[each] for each in flat(front.tails)),
             {names[each]: ports for each, ports in self.ports.items()},
             {names[each]: branches for each, branches in self.branches.items()},
+            buffered={names[into]: names[out] for into, out in self.buffered.items()},
         )
 
     def _fitted(self, number: int, *, first: bool, last: bool) -> Stage[Any, Any]:
@@ -197,6 +222,8 @@ class _Wiring:
             return fit_dead_letter_sink(draft.stage, draft.call, draft.path)
         if draft.call.kind == "feed":
             return fit_feed(draft.stage, draft.call, draft.path)
+        if draft.is_buffer:
+            return fit_step(draft.stage, draft.call, draft.path, "sink")
         if first:
             return fit_source(draft.stage, draft.call, draft.path)
         return fit_step(draft.stage, draft.call, draft.path, "sink" if last else "transform")

@@ -35,7 +35,7 @@ class Answers:
         self._leaving = leaving
         self._resume = resume
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._is_cut = False
+        self._is_cut = self._is_finished = False
         self._desk: AnswerDesk | None = None
         self.puller: asyncio.Task[Any] | None = None
 
@@ -57,6 +57,8 @@ class Answers:
         """The source is open."""
         self.subscription = subscription
         self._desk = AnswerDesk(self._stage.title, subscription.answer, self._stage.fn.max_unacked)
+        if self._is_finished:
+            self.finish()
         # The worker that answers may have been cancelled while it waited.
         self._tell()
 
@@ -80,6 +82,13 @@ class Answers:
         if self.puller is not None and not self._is_cut:
             self._is_cut = True
             self.puller.cancel()
+
+    def finish(self) -> None:
+        """Of the source of a durable buffer: nothing more will be put, so that it ends when it is empty."""
+        self._is_finished = True
+        finish = getattr(getattr(self, "subscription", None), "finish", None)
+        if finish is not None:
+            finish()
 
     def nothing_left(self) -> None:
         """Nothing is under way any more: what is not settled never will be."""

@@ -23,6 +23,7 @@ from ..naming import annotate, describe_error
 from ..operators.combine import Zip
 from ..policy import Buffer
 from ..stats import RunState
+from .accounts import Accounts
 from .build import build
 from .channel import Channel, Receiver
 from .leaving import described, settled
@@ -71,6 +72,7 @@ class Execution:
         self.completed = False
         self.failures: list[BaseException] = []
         self.works: list[Work] = []
+        self._accounts = Accounts((), {})
         self.graph = graph
         self._params = params
         self._items = items
@@ -109,9 +111,7 @@ class Execution:
             return
         self.state = "draining"
         self.output.baton.drop()
-        for work in self.works:
-            if work.stage.role == "source":
-                work.drain()
+        self._accounts.drain(self.works)
         self._call_later(_PATIENCE_WITH_SOURCES, self._cut_sources)
         self._call_later(timeout, functools.partial(self._drain_expired, timeout))
 
@@ -213,9 +213,10 @@ class Execution:
                 senders.setdefault(channel, []).append(work)
         for channel, behind in senders.items():
             channel.on_abandoned = lambda behind=behind: self._demand_gone(behind)
+        self._accounts = Accounts(self.works, self.graph.buffered)
+        if self.state == "draining":
+            self._accounts.drain(self.works)
         for work in self.works:
-            if self.state == "draining" and work.stage.role == "source":
-                work.drain()
             work.leaving.runner = self._runner
             loops = work.loops()
             work.alive = len(loops)
@@ -276,6 +277,7 @@ class Execution:
             work.outlet.close()
             if work.dead_letters is not None:
                 work.dead_letters.close()
+            self._retire(self._accounts.ended(work, draining=self.state == "draining"))
         if not self._tasks:
             self._turn()
         elif self.tracks and self.output.ended():
@@ -283,25 +285,22 @@ class Execution:
 
     def nothing_under_way(self) -> None:
         """The consumer has had every result: sources that wait to hear of a message hear it now or never."""
-        held = self.output.statistics().held
-        if self.tracks and not held and all(work.is_answered for work in self._tasks.values()):
-            for work in self.works:
-                work.nothing_left()
+        if self.tracks:
+            self._accounts.check(self.works, self._tasks.values(), self.output)
 
     def _demand_gone(self, works: list[Work]) -> None:
         """Retire those of whose results nobody wants any more."""
         for work in works:
             channels = work.outlet.channels
-            if not work.alive or work.retired or not channels or not all(each.abandoned for each in channels):
-                continue
-            if work.is_answered:
-                # What it has given may be under way still, and is answered first.
-                work.drain()
-                work.cut()
-            else:
-                work.retired = True
-                self._cancel([task for task, of in self._tasks.items() if of is work])
-                self._call_later(self._grace, self._end_with_retired)
+            unwanted = channels and all(each.abandoned for each in channels)
+            if work.alive and not work.retired and unwanted and not self._accounts.stop_pulling(work):
+                self._retire(work)
+
+    def _retire(self, unwanted: Work | None) -> None:
+        if unwanted is not None:
+            unwanted.retired = True
+            self._cancel([task for task, of in self._tasks.items() if of is unwanted])
+            self._call_later(self._grace, self._end_with_retired)
 
     @property
     def _torn_down(self) -> bool:

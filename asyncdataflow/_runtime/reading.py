@@ -60,13 +60,18 @@ class Reading(Making):
 
     def cut(self) -> None:
         """Of a source that is answered: wait for no further message, only for what became of the others."""
-        if self._answers is not None and self.reading:
+        if self._answers is not None and self.reading and self.draining:
             self._answers.cut()
 
     def nothing_left(self) -> None:
         """Of a source that is answered: nothing is under way any more that could say what became of it."""
         if self._answers is not None:
             self._answers.nothing_left()
+
+    def finish(self) -> None:
+        """Of the source of a durable buffer: nothing more will be put into it."""
+        if self._answers is not None:
+            self._answers.finish()
 
     def drain(self) -> None:
         """Of a source: make no more. What was already made, in a thread maybe ahead, is still sent."""

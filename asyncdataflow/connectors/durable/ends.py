@@ -14,7 +14,7 @@ from typing import Any, Final
 from ...abc import AckableSource, Positions, Sink, Subscription
 from ...errors import BadMessageError, RejectedItemError, StorageBusyError
 from ...naming import describe_item
-from ...policy import Retry
+from ...policy import DurableBuffer, Retry
 from ..checks import POLITE, refuse_unless_retry, refuse_unless_seconds, refuse_unless_whole
 from ..own_thread import OwnThread, own_thread
 from ..sqlite.database import checked_database
@@ -30,7 +30,7 @@ _AT_ONCE: Final = 256
 _PAUSE: Final = 0.005
 
 
-class Durable:
+class Durable(DurableBuffer):
     """A bounded queue on the disk: what was put survives until it is acked.
 
     ``sink()`` is the end at which items are put: a write returns when they are on the disk, and
