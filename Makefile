@@ -28,6 +28,10 @@ demo: $(VENV)/.demo  ## Run the first example: the standard library's own source
 test: $(VENV)/.test  ## Run the suite
 	$(BIN)/python -m pytest
 
+.PHONY: services
+services:  ## Install the servers that tests start: PostgreSQL and NATS, by apt-get
+	@.ci/services
+
 .PHONY: slow
 slow: $(VENV)/.test  ## Run the long tests
 	$(BIN)/python -m pytest -m slow
