@@ -21,6 +21,11 @@ fits, so ``except ValueError`` catches what a reader would expect it to::
     │   ├── BadMessageError (ValueError)    what a source read is not what its items are encoded as
     │   └── RejectedItemError (ValueError)  a destination has no form, or no place, for the item
     ├── ConnectorError                      an outside system, or what it holds, is not as it has to be
+    │   ├── MissingExtraError (ImportError) the client library is not installed
+    │   ├── ConnectorSetupError (RuntimeError) the system is not set up as the connector needs it
+    │   ├── ConnectionLostError (ConnectionError) it cannot be reached, or not any more
+    │   │   └── UncertainWriteError         what was written may be there or not
+    │   ├── DestinationFullError (OverflowError) it takes nothing more, and was waited for long enough
     │   ├── StorageError (OSError)          a file or database cannot be read or written
     │   │   ├── StorageFullError            no room is left for what is to be written
     │   │   ├── StorageBusyError (TimeoutError) another holds it for too long
@@ -54,17 +59,21 @@ __all__ = (
     "BusyRunError",
     "ChannelClosed",
     "ChannelError",
+    "ConnectionLostError",
     "ConnectorError",
+    "ConnectorSetupError",
     "CorruptStorageError",
     "DataFlowError",
     "DeadlockError",
     "DefinitionError",
     "DeliveryError",
+    "DestinationFullError",
     "EndOfChannel",
     "FencedError",
     "InjectedFault",
     "ItemError",
     "LivelockError",
+    "MissingExtraError",
     "NeedsItemsError",
     "ParameterError",
     "RedeliveryError",
@@ -80,6 +89,7 @@ __all__ = (
     "StorageBusyError",
     "StorageError",
     "StorageFullError",
+    "UncertainWriteError",
     "UnevenZipError",
     "UnknownBranchError",
     "UnsettledError",
@@ -174,6 +184,29 @@ class RejectedItemError(ItemError, ValueError):
 
 class ConnectorError(DataFlowError):
     """Base of what is wrong with an outside system, or with what it holds."""
+
+
+class MissingExtraError(ConnectorError, ImportError):
+    """The client library that a connector needs is not installed; the message says what to install."""
+
+
+class ConnectorSetupError(ConnectorError, RuntimeError):
+    """The outside system is not set up as the connector needs it: a table or a right is not there."""
+
+
+class ConnectionLostError(ConnectorError, ConnectionError):
+    """The outside system cannot be reached, or not any more; what was being written is not there."""
+
+
+class UncertainWriteError(ConnectionLostError):
+    """The connection was lost while a write was confirmed: it may be there or not.
+
+    Written again, it is there twice where the destination's effect is ``"plain"``.
+    """
+
+
+class DestinationFullError(ConnectorError, OverflowError):
+    """The destination takes nothing more, and was waited for as long as it was said to."""
 
 
 class StorageError(ConnectorError, OSError):
