@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
 
-__all__ = ("Intake", "finish")
+__all__ = ("Intake", "apart", "finish")
 
 T = TypeVar("T")
 
@@ -27,6 +27,21 @@ async def finish(task: asyncio.Task[T]) -> T:
         if not task.cancelled():
             task.exception()  # looked at: the cancellation goes before it
         raise cancelled
+    return task.result()
+
+
+async def apart(work: Coroutine[Any, Any, T]) -> T:
+    """Have something done in a task of its own: a cancellation ends it, and always comes out.
+
+    For clients that swallow one now and then.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        await finish(asyncio.create_task(_ended(task)))
+        raise
     return task.result()
 
 
@@ -85,3 +100,5 @@ class Intake(Generic[T]):
 
 async def _ended(task: asyncio.Task[T]) -> None:
     await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # looked at
