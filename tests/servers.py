@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -154,10 +154,23 @@ class Postgres(Server):
         return "ready to accept connections" in self.log() and (self.folder / ".s.PGSQL.5432").exists()
 
     def kill(self) -> None:
-        """Its first process; the others end as they see that it is gone, and are waited for."""
+        """All its processes: those that are left alone are in the way until they notice."""
         others = [] if self.process is None else psutil.Process(self.process.pid).children(recursive=True)
         super().kill()
-        psutil.wait_procs(others, timeout=_PATIENCE)
+        for each in others:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        until = time.monotonic() + _PATIENCE
+        while any(map(_lives, others)) and time.monotonic() < until:
+            time.sleep(0.001)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Not so one whose new parent has not looked after it yet."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Whole flows between real servers that are killed meanwhile: what is read is written, and acked behind that."""
+"""Whole flows between real servers that are killed: what is read is written, and acked behind that."""
 
 from __future__ import annotations
 
