@@ -149,6 +149,10 @@ async def test_no_stream_and_no_room_in_it(nats, name):
     async with JetStreamSink(nats.url, name, chunk=1).open() as write:
         with pytest.raises(RejectedItemError, match="larger than the stream takes"):
             await write("x" * 100)
+    for key, error in ((None, UncertainWriteError), (str, RejectedItemError)):
+        async with JetStreamSink(nats.url, name, key=key).open() as write:
+            with pytest.raises(error, match="larger than the stream takes; others of its chunk may be there"):
+                await write([1, "x" * 100])
 
 
 async def test_a_server_that_is_killed_amid_writes(own_nats, name):

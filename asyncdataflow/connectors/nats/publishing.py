@@ -82,11 +82,17 @@ class Publishing:
             for failure in failures.values():
                 first = since.setdefault(type(failure.error), _now())
                 if failure.for_good or _now() - first >= failure.patience:
-                    raise failure.error
+                    raise self._told(failure.error, len(items))
             letters = [each for number, each in enumerate(letters) if number in failures]
             if letters:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - only so that not all come at once
                 pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _told(self, error: Exception, count: int) -> Exception:
+        """A rejected item's list can be written again item by item; not so where others of it are there."""
+        if isinstance(error, RejectedItemError) and count > 1 and self._way.key is None:
+            return UncertainWriteError(str(error))
+        return error
 
     async def _failures(self, letters: list[_Letter]) -> dict[int, _Failure]:
         """Send them all at once; which were not confirmed, and why."""
