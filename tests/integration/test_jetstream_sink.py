@@ -155,6 +155,31 @@ async def test_no_stream_and_no_room_in_it(nats, name):
                 await write([1, "x" * 100])
 
 
+@pytest.mark.parametrize("key", [None, str])
+async def test_a_confirmation_that_is_lost(nats, name, monkeypatch, key):
+    """Sent again it would be there twice, where it has no identity."""
+    await made(nats, name)
+    publish = client.js.JetStreamContext.publish
+    lost = []
+
+    async def publish_and_lose(self, *given, **options):
+        confirmed = await publish(self, *given, **options)
+        if not lost:
+            lost.append(confirmed)
+            raise client.errors.TimeoutError
+        return confirmed
+
+    monkeypatch.setattr(client.js.JetStreamContext, "publish", publish_and_lose)
+    async with JetStreamSink(nats.url, name, key=key).open() as write:
+        if key is None:
+            with pytest.raises(UncertainWriteError, match="key= makes sending it again harmless"):
+                await write([1])
+        else:
+            await write([1])
+    assert lost
+    assert await payloads(nats, name) == [b"1"]
+
+
 async def test_a_server_that_is_killed_amid_writes(own_nats, name):
     """With keys each item is there once; without, what was confirmed is, and nothing was sent again."""
     await made(own_nats, name)
