@@ -88,17 +88,10 @@ class JetStreamSource(AckableSource[Any]):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self._what = what = f"JetStreamSource({stream!r})"
-        for option, name in (("stream", stream), ("durable", durable)):
-            if "." in subject_of(what, option, name):
-                raise ValueError(f"{what}: {option}= is a name without dots, not {name!r}")
-        for option, number in (
-            ("fetch", fetch),
-            ("max_unacked", max_unacked),
-            ("max_deliver", max_deliver or 1),
-        ):
-            refuse_unless_whole(f"{what}: {option}=", number)
-        for option, seconds in (("ack_wait", ack_wait), ("retry_after", retry_after or 1)):
-            refuse_unless_seconds(f"{what}: {option}=", seconds)
+        _refuse_bad_names(what, stream=stream, durable=durable)
+        _refuse_bad_numbers(what, fetch=fetch, max_unacked=max_unacked, max_deliver=max_deliver or 1)
+        refuse_unless_seconds(f"{what}: ack_wait=", ack_wait)
+        refuse_unless_seconds(f"{what}: retry_after=", retry_after or 1)
         if bad not in {"fail", "skip"}:
             raise ValueError(f"{what}: bad= is 'fail' or 'skip', not {bad!r}")
         self._servers = Servers(servers, options, reconnect, what)
@@ -143,3 +136,14 @@ class JetStreamSource(AckableSource[Any]):
                 yield session
             finally:
                 await session.leave()
+
+
+def _refuse_bad_names(what: str, **given: str) -> None:
+    for option, name in given.items():
+        if "." in subject_of(what, option, name):
+            raise ValueError(f"{what}: {option}= is a name without dots, not {name!r}")
+
+
+def _refuse_bad_numbers(what: str, **given: int) -> None:
+    for option, number in given.items():
+        refuse_unless_whole(f"{what}: {option}=", number)
