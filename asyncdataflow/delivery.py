@@ -27,7 +27,15 @@ from .operators.streamwise import Through
 from .policy import DeadLetterPolicy
 from .stage import Stage
 
-__all__ = ("Delivery", "as_delivered", "check_name", "delivery_problems", "has_answered_source", "upstream")
+__all__ = (
+    "Delivery",
+    "as_delivered",
+    "check_name",
+    "delivery_problems",
+    "downstream",
+    "has_answered_source",
+    "upstream",
+)
 
 Delivery = Literal["at_most_once", "at_least_once", "exactly_once"]
 

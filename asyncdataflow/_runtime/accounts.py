@@ -13,7 +13,7 @@ from ..graph import named
 from .channel import Channel
 from .worker import Work
 
-__all__ = ("Accounts",)
+__all__ = ("Accounts", "unsettled")
 
 
 class Accounts:
@@ -61,3 +61,13 @@ class Accounts:
         if not output.statistics().held and all(work.is_answered for work in left):
             for work in works:
                 work.nothing_left()
+
+
+def unsettled(works: Iterable[Work]) -> str:
+    """What is under way, in words."""
+    works = list(works)
+    busy = [each for each in works if each.in_flight and each.stage.role != "source"]
+    queued = sum(inlet.channel.statistics().items for work in works for inlet in work.inlets)
+    queued += sum(work.parked for work in works)
+    told = ", ".join(f"{each.in_flight} in {each.stage.title}" for each in busy) or "none in a stage"
+    return f"{told}, {queued} queued"

@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import pickle
-import sys
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
     Awaitable,
     Callable,
-    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -30,7 +27,6 @@ from contextlib import (
     nullcontext,
 )
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from ..abc import Commits, Positions, Subscription
@@ -42,13 +38,14 @@ from ..stage import Stage
 from .child import enter
 from .chunk import Chunk
 from .lane import Lane, LaneIterator, Target
+from .opening import Opening, enter_any, one_by_one, open_source
 from .process import ProcessTarget
 from .rejoined import Rejoined, handing_over, members
 from .result import checked, is_unsettled, settled, settled_and_checked
 from .resume import Resume
 from .workshop import Workshop
 
-__all__ = ("Bound", "Call", "Calls", "Rejoined", "enter_any")
+__all__ = ("Bound", "Call", "Calls", "Rejoined")
 
 _THREAD_CHUNK: Final = 0.001
 
@@ -153,7 +150,7 @@ class Calls:
             made = (self._lane_one(lane), self._lane_each(lane), self._lane_apply(lane))
             return nullcontext(Call(*made, settled_and_checked, post))
         if self._stage.per_worker or self._how.kind == "sink" or self.keeps_positions:
-            return _Opening(self._enter_worker)
+            return Opening(self._enter_worker)
         return nullcontext(self._on_the_loop(self._given({})))
 
     async def _enter_worker(self, stack: AsyncExitStack) -> Call:
@@ -252,18 +249,18 @@ class Calls:
         if kind in ("async_iterable", "feed"):
             return lambda _: opened(self._bound.items if kind == "feed" else self._stage.fn)
         if kind == "source":
-            return lambda _: _open_source(self._stage.fn)
+            return lambda _: open_source(self._stage.fn)
         if kind == "async_generator":
             return lambda item: opened(_called(function, *self._arguments(item)))
         if kind == "generator":
-            return lambda item: opened(_one_by_one(_called(function, *self._arguments(item))))
+            return lambda item: opened(one_by_one(_called(function, *self._arguments(item))))
         apply = self._loop_apply(function)
 
         async def begin(item: Any, stack: AsyncExitStack) -> AsyncIterator[Any]:
             args, kwargs = self._arguments(item)
             return await members(stack, await apply(*args, **kwargs))
 
-        return lambda item: _Opening(functools.partial(begin, item))
+        return lambda item: Opening(functools.partial(begin, item))
 
     def _lane_apply(self, lane: Lane) -> Callable[..., Awaitable[Any]]:
         timeout = self._stage.timeout
@@ -300,7 +297,7 @@ class Calls:
             stack.push_async_callback(iterator.aclose)
             return iterator if self._how.kind != "function" else Rejoined(iterator, stack)
 
-        return lambda item: _Opening(functools.partial(begin, item))
+        return lambda item: Opening(functools.partial(begin, item))
 
     @contextmanager
     def _thread_setup(self) -> Iterator[Target]:
@@ -338,17 +335,6 @@ class Calls:
         return lambda: ProcessTarget(stage.title, spawn, redeliver=stage.redeliver, many=self._how.many)
 
 
-async def enter_any(stack: AsyncExitStack, made: Any) -> Any:
-    """Enter what is a context manager of either kind, await what is awaitable, pass on the rest."""
-    if hasattr(made, "__aenter__") and hasattr(made, "__aexit__"):
-        return await stack.enter_async_context(made)
-    if hasattr(type(made), "__await__"):
-        return await enter_any(stack, await made)
-    if hasattr(made, "__enter__") and hasattr(made, "__exit__"):
-        return stack.enter_context(made)
-    return made
-
-
 def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
     """An iterable may block in ``next``; an async one may not."""
     kind = stage.call.kind if stage.call is not None else None
@@ -375,44 +361,3 @@ def _committing(commits: Commits[Any]) -> Callable[[Any], Awaitable[None]]:
 
 def _called(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return function(*args, **kwargs)
-
-
-async def _one_by_one(items: Generator[Any, Any, Any]) -> AsyncGenerator[Any, None]:
-    """A generator that is run on the loop."""
-    try:
-        for item in items:
-            yield item
-    finally:
-        items.close()
-
-
-def _open_source(source: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-    async def begin(stack: AsyncExitStack) -> AsyncIterator[Any]:
-        items = await stack.enter_async_context(source.open())
-        return await stack.enter_async_context(opened(items))
-
-    return _Opening(begin)
-
-
-class _Opening(AbstractAsyncContextManager[T]):
-    """A context of what a function enters on a stack.
-
-    Not contextlib's decorator: that sets attributes on every exception that passes through,
-    which a frozen one refuses, and it lets what is entered swallow the exception.
-    """
-
-    def __init__(self, begin: Callable[[AsyncExitStack], Awaitable[T]]) -> None:
-        self._begin = begin
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> T:
-        try:
-            return await self._begin(self._stack)
-        except BaseException:
-            await self._stack.__aexit__(*sys.exc_info())
-            raise
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.__aexit__(kind, error, trace)

@@ -27,7 +27,8 @@ from .order import Order
 from .pace import Pace
 from .pull import NOTHING
 from .routing import Outlet
-from .supervise import Counters, Supervisor, not_an_ending, own_cancel
+from .stopped import outcome
+from .supervise import Counters, Supervisor
 from .tally import Tally
 
 __all__ = ("Chunked",)
@@ -363,7 +364,7 @@ class Chunked:
         """What comes, under the stage's policies, of the item at which a chunk has stopped."""
         item, attempt = stop.item, 1
         while True:
-            made, error = await self._settled(call, stop)
+            made, error = await outcome(stop, call, self._leaving)
             if error is None:
                 return made
             try:
@@ -374,23 +375,6 @@ class Chunked:
                 del error  # Its traceback has frames that have the item: a cycle.
             attempt += 1
             stop = await self._once_more(call, item)
-
-    async def _settled(self, call: Call, stop: Stop) -> tuple[Any, Exception | None]:
-        """The value of an item, or the stage's own error."""
-        try:
-            if stop.raised:
-                raise stop.value
-            return await call.settle(stop.value), None
-        except asyncio.CancelledError as cancelled:
-            if self._leaving.ordered():
-                raise
-            return NOTHING, own_cancel(cancelled)
-        except Exception as raised:
-            if self._leaving.ordered():
-                raise
-            return NOTHING, not_an_ending(raised)
-        finally:
-            stop.value = None
 
     async def _once_more(self, call: Call, item: Any) -> Stop:
         """Another attempt."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -23,7 +23,8 @@ from ..naming import annotate, describe_error
 from ..operators.combine import Zip
 from ..policy import Buffer
 from ..stats import RunState
-from .accounts import Accounts
+from .accounts import Accounts, unsettled
+from .alarms import Alarms
 from .build import build
 from .channel import Channel, Receiver
 from .leaving import described, settled
@@ -90,7 +91,7 @@ class Execution:
         self._tasks: dict[asyncio.Task[None], Work] = {}
         self._cancelled: set[asyncio.Task[None]] = set()
         self._grace = self._patience = GRACE
-        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        self._alarms = Alarms(self._loop)
         self.tracks = graph.kept(has_answered_source)
         self._opening = True
         # Known before it is made: a task of an eager factory runs at once.
@@ -112,8 +113,8 @@ class Execution:
         self.state = "draining"
         self.output.baton.drop()
         self._accounts.drain(self.works)
-        self._call_later(_PATIENCE_WITH_SOURCES, self._cut_sources)
-        self._call_later(timeout, functools.partial(self._drain_expired, timeout))
+        self._alarms.set(_PATIENCE_WITH_SOURCES, self._cut_sources)
+        self._alarms.set(timeout, functools.partial(self._drain_expired, timeout))
 
     def stop(self, grace: float = GRACE) -> None:
         """Cancel everything now; what has not ended after ``grace`` is named and left behind."""
@@ -125,7 +126,7 @@ class Execution:
             runner = self._runner
             if self._opening and runner is not None and asyncio.current_task(self._loop) is not runner:
                 runner.cancel()
-                self._call_later(grace, self._opening_expired)
+                self._alarms.set(grace, self._opening_expired)
 
     def abandon(self) -> None:
         """Stop for a handle that was dropped, maybe in another thread or after the loop."""
@@ -141,11 +142,8 @@ class Execution:
             return
         if isinstance(error, Exception):
             error = not_an_ending(error)
-        if work is not None and isinstance(error, Exception):
-            notes = getattr(error, "__notes__", ())
-            if not any(str(note).startswith("in stage") for note in notes):
-                work.counters.failed += 1
-                work.supervisor.annotate_stage(error)
+            if work is not None:
+                work.supervisor.own(error)
         if self.failures:
             if isinstance(self.failures[0], Exception):
                 annotate(self.failures[0], f"and then: {describe_error(error)}")
@@ -300,7 +298,7 @@ class Execution:
         if unwanted is not None:
             unwanted.retired = True
             self._cancel([task for task, of in self._tasks.items() if of is unwanted])
-            self._call_later(self._grace, self._end_with_retired)
+            self._alarms.set(self._grace, self._end_with_retired)
 
     @property
     def _torn_down(self) -> bool:
@@ -314,18 +312,12 @@ class Execution:
             self._patience = self._grace / 10  # They had their grace.
             self._turn()
         elif retired:
-            self._call_later(self._grace, self._end_with_retired)
+            self._alarms.set(self._grace, self._end_with_retired)
 
     def _turn(self) -> None:
         """Tell the runner that there is nothing more to wait for."""
         if not self._turned.done():
             self._turned.set_result(None)
-
-    def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Once however often it is asked for, and never after the end."""
-        if call in self._timers:
-            self._timers[call].cancel()
-        self._timers[call] = self._loop.call_later(seconds, call)
 
     def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Cancel each once: a second time would hit its clean-up."""
@@ -352,15 +344,8 @@ class Execution:
     def _drain_expired(self, timeout: float) -> None:
         if self.state != "draining":
             return
-        busy = [each for each in self.works if each.in_flight and each.stage.role != "source"]
-        queued = sum(inlet.channel.statistics().items for work in self.works for inlet in work.inlets)
-        queued += sum(work.parked for work in self.works)
-        named = ", ".join(f"{each.in_flight} in {each.stage.title}" for each in busy) or "none in a stage"
-        self.fail(
-            ShutdownTimeoutError(
-                f"{self.name}: drain took over {timeout} s; unsettled: {named}, {queued} queued"
-            )
-        )
+        told = f"{self.name}: drain took over {timeout} s; unsettled: {unsettled(self.works)}"
+        self.fail(ShutdownTimeoutError(told))
 
     async def _bury(self, deadline: float) -> list[str]:
         """End workers, threads and processes; describe what has not ended by then."""
@@ -392,9 +377,7 @@ class Execution:
         return [described(task, work.stage) for task, work in self._tasks.items()]
 
     def _end(self, _: object = None) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._alarms.clear()
         self.output.end()
         self._let_go()
         self.completed = not self.failures and self.state != "stopping"
@@ -411,8 +394,4 @@ class Execution:
         self._items = None
         self._resources.let_go()
         for work in self.works:
-            for channel in work.outlet.channels:
-                channel.on_abandoned = None
-            work.calls.let_go()
-            if work.calls.lane is not None:
-                work.calls.lane.on_broken = None
+            work.let_go()

@@ -12,8 +12,8 @@ from ..errors import ShutdownTimeoutError
 from ..naming import annotate, place
 from ..parameters import for_call
 from ..signature import read
-from .call import enter_any
 from .lane import Lane, Target
+from .opening import enter_any
 from .workshop import Workshop
 
 __all__ = ("Resources",)

@@ -117,6 +117,12 @@ class Supervisor:
         """Say on the exception in which stage it was raised."""
         annotate(error, f"in stage {place(self._name, self._path)}{more}")
 
+    def own(self, error: Exception) -> None:
+        """A worker has ended with it: it is its stage's, unless a note says already whose it is."""
+        if not any(str(note).startswith("in stage") for note in getattr(error, "__notes__", ())):
+            self._counters.failed += 1
+            self.annotate_stage(error)
+
     async def _waited(self, retry: Retry, error: Exception, attempt: int, since: float) -> bool:
         if not isinstance(error, retry.on) or (retry.attempts is not None and attempt >= retry.attempts):
             return False

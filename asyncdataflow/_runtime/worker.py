@@ -67,6 +67,14 @@ class Work(Reading):
         behind = 0 if self.stage.key is None else self._keyed.parked
         return behind + (0 if self._chunked is None else self._chunked.waiting)
 
+    def let_go(self) -> None:
+        """Break the cycles, when the run is over."""
+        for channel in self.outlet.channels:
+            channel.on_abandoned = None
+        self.calls.let_go()
+        if self.calls.lane is not None:
+            self.calls.lane.on_broken = None
+
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
         stage = self.stage

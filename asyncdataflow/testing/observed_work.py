@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import weakref
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
@@ -13,7 +12,6 @@ from .._runtime.baton import Stretch
 from .._runtime.call import Call
 from .._runtime.chunked import Chunked
 from .._runtime.job import LaneIterator
-from .._runtime.keyed import Keyed
 from .._runtime.pull import NOTHING, PullAhead
 from .._runtime.result import is_awaited
 from .._runtime.tracked import Tracked
@@ -24,6 +22,7 @@ from ..operators.combine import Concat
 from ..operators.protocol import StreamOperator
 from .injection import Injector, UnreliableItems
 from .observed_chunks import ObservedChunked
+from .observed_lines import Heard, Lines
 from .trace import Trace
 
 __all__ = ("Keeper", "ObservedWork")
@@ -76,7 +75,7 @@ class ObservedWork(Work):
         self._outcomes: dict[int, Any] = {}
         self._next_to_leave = 0
         self._last_sent = -1
-        self._keyed = self._line_up = _Lines(self.stage.concurrency)
+        self._keyed = self._line_up = Lines(self.stage.concurrency)
         self._stood_for = 0
         self._heard = 0
         self._sorted = self.stage.concurrency == 1 or (self.stage.ordered and self.stage.key is None)
@@ -285,7 +284,7 @@ class ObservedWork(Work):
         await super()._pull(items)
 
     def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
-        return super()._ahead(_Heard(items, self._hear))
+        return super()._ahead(Heard(items, self._hear))
 
     def _hear(self, items: AsyncIterator[Any], made: Any) -> None:
         self._heard += self.stage.role == "source" and made is not NOTHING
@@ -336,62 +335,6 @@ class ObservedWork(Work):
         if self._sorted and number < self._last_sent:
             self._broken("B13", f"what {self.stage.title} makes leaves in another order than the items came")
         self._last_sent = number
-
-
-class _Heard(AsyncIterator[Any]):
-    """Items of a source, each told of as it comes, and their end."""
-
-    def __init__(self, items: AsyncIterator[Any], hear: Callable[[AsyncIterator[Any], Any], None]) -> None:
-        self._items = items
-        self._hear = hear
-
-    async def __anext__(self) -> Any:
-        """The next one."""
-        try:
-            item = await anext(self._items)
-        except StopAsyncIteration:
-            self._hear(self._items, NOTHING)
-            raise
-        self._hear(self._items, item)
-        return item
-
-
-class _Lines(Keyed):
-    """The items of each key in the order in which they came, without asking for a key once more."""
-
-    def __init__(self, places: int) -> None:
-        super().__init__(places)
-        self._lines: defaultdict[Any, deque[Any]] = defaultdict(deque)
-        self._own: dict[asyncio.Task[Any] | None, Any] = {}
-
-    def begin(self, key: Any, item: Any) -> bool:
-        """As in ``Keyed``."""
-        free = super().begin(key, item)
-        self._lines[key].append(item)
-        if free:
-            self._own[asyncio.current_task()] = key
-        return free
-
-    def enter(self, key: Any, worker: object) -> None:
-        """As in ``Keyed``."""
-        super().enter(key, worker)
-        if isinstance(worker, asyncio.Task):
-            self._own[worker] = key
-
-    def may_begin(self, item: Any) -> bool:
-        """It is the first of its key, and no other worker has that key."""
-        me = asyncio.current_task()
-        key = self._own[me]
-        line = self._lines[key]
-        alone = not any(task is not me and theirs == key for task, theirs in self._own.items())
-        return alone and bool(line) and line.popleft() is item
-
-    def finish(self, key: Any) -> tuple[bool, Any]:
-        """As in ``Keyed``."""
-        more, item = super().finish(key)
-        if not more:
-            self._own.pop(asyncio.current_task(), None)
-        return more, item
 
 
 def _bare(made: Any) -> Any:
