@@ -79,8 +79,7 @@ MUTANTS = (
         "an item that gives way to a newer one is not counted as dropped",
         "_runtime/store.py",
         """\
-            self.pop()
-            self.dropped += 1
+            self._drop(self.pop())
 """,
         """\
             self.pop()

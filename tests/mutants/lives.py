@@ -36,8 +36,8 @@ MUTANTS = (
         "stop of one worker",
         "when nobody wants more of a stage, one of its workers is cancelled and the others are not",
         "_runtime/execution.py",
-        "                self._cancel([task for task, of in self._tasks.items() if of is work])\n",
-        "                self._cancel([task for task, of in self._tasks.items() if of is work][:1])\n",
+        "            self._cancel([task for task, of in self._tasks.items() if of is unwanted])\n",
+        "            self._cancel([task for task, of in self._tasks.items() if of is unwanted][:1])\n",
     ),
     Mutant(
         "closed by the first worker",
@@ -81,7 +81,7 @@ MUTANTS = (
     Mutant(
         "drain that loses what was made",
         "a drain forgets what a thread has made ahead",
-        "_runtime/worker.py",
+        "_runtime/reading.py",
         """\
         if self._stop_making is None:
             return True
@@ -96,7 +96,7 @@ MUTANTS = (
         "drain that is a stop",
         "a source that is drained is cancelled at once, the item in its hands included",
         "_runtime/execution.py",
-        "        self._call_later(_PATIENCE_WITH_SOURCES, self._cut_sources)\n",
+        "        self._alarms.set(_PATIENCE_WITH_SOURCES, self._cut_sources)\n",
         '        self._cancel([task for task, work in self._tasks.items() if work.stage.role == "source"])\n',
     ),
     Mutant(

@@ -38,7 +38,7 @@ MUTANTS = (
         "two workers on one key",
         "a key that is being worked on is no obstacle",
         "_runtime/worker.py",
-        "            key = self.stage.key(item) if self.stage.key is not None else None\n",
+        "            key = self._key(item)\n",
         "            key = (self._keyed, item)\n",
     ),
     Mutant(
@@ -60,7 +60,7 @@ MUTANTS = (
         "a dead letter is counted and written nowhere",
         "_runtime/supervise.py",
         """\
-            await self._dead_letters.send(letter)
+            await self._dead_letters.send(self._letter(error, item, attempt))
             self._counters.dead_lettered += 1
 """,
         """\
