@@ -183,6 +183,9 @@ class Commits(Protocol[T_contra]):
             items: One or more.
             positions: Of each source, how far it is done with these items. Partitions that are
                 not named stay where they are.
+
+        Called again with the same after an error, where the stage retries: what was stored all
+        the same must not be stored twice, which the positions that are stored tell.
         """
 
 

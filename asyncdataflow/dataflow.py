@@ -188,6 +188,9 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
     ) -> Awaitable[Any]:
         """Run to the end.
 
+        Of a source that is answered, what has come out is done with, also where the run fails
+        later and nothing is returned: end in a sink, or use :meth:`stream`, where that matters.
+
         Args:
             params: Run parameters by name.
             items: An iterable or async iterable whose items the first step takes, instead of

@@ -22,8 +22,9 @@ from .graph import Graph, named
 from .keeping import why_not_ordered
 from .message import Answer
 from .naming import place
-from .operators.accumulate import Batch
-from .operators.streamwise import Through
+from .operators.accumulate import Batch, Scan
+from .operators.combine import CombineLatest
+from .operators.streamwise import Through, opened
 from .policy import DeadLetterPolicy
 from .stage import Stage
 
@@ -70,12 +71,12 @@ def delivery_problems(graph: Graph, delivery: Delivery | None) -> list[str]:
         if delivery in ("at_least_once", "exactly_once"):
             found += _of_source(source, delivery)
         if _kind(source) == "ackable_source" and delivery != "at_most_once":
-            found += _untracked(source, below)
+            found += _untracked(graph, source, below)
         if delivery == "exactly_once":
             found += _of_effects(graph, source, below)
     for sink in graph.stages:
         if _kind(sink) == "transactional_sink":
-            found += _of_positions(graph, sink)
+            found += _of_positions(graph, sink, delivery)
     return list(dict.fromkeys(found))
 
 
@@ -105,7 +106,32 @@ def _of_source(source: Stage[Any, Any], delivery: str) -> Iterator[str]:
         )
 
 
-def _untracked(source: Stage[Any, Any], below: list[Stage[Any, Any]]) -> Iterator[str]:
+def _held(graph: Graph, stage: Stage[Any, Any]) -> int:
+    """Messages that lie in a stage, and in the batches right before it, before anything is made of them."""
+    if isinstance(stage.operator, CombineLatest):
+        # The latest of a branch is kept until a newer one comes.
+        return 2
+    held = 1
+    before = [stage]
+    while len(before) == 1 and not _makes_many(before[0]):
+        operator = before[0].operator
+        if isinstance(operator, Batch):
+            if operator.seconds is not None:
+                return 1
+            held *= operator.size
+        before = [
+            graph.by_name[each.source] for each in graph.into(named(before[0])) if not each.dead_letters
+        ]
+    many = len(before) == 1 and before[0].role != "source"
+    return 1 if many or not isinstance(stage.operator, Batch) else held
+
+
+def _makes_many(stage: Stage[Any, Any]) -> bool:
+    """Several may be made of one message."""
+    return stage.call is not None and stage.call.many
+
+
+def _untracked(graph: Graph, source: Stage[Any, Any], below: list[Stage[Any, Any]]) -> Iterator[str]:
     most = source.fn.max_unacked
     for stage in below:
         if isinstance(stage.operator, Through):
@@ -114,15 +140,12 @@ def _untracked(source: Stage[Any, Any], below: list[Stage[Any, Any]]) -> Iterato
                 f"{_where(source)} wants to know; write a stage of single items, or "
                 'DataFlow(…, delivery="at_most_once")'
             )
-        if (
-            isinstance(stage.operator, Batch)
-            and stage.operator.seconds is None
-            and stage.operator.size > most
-        ):
+        held = _held(graph, stage)
+        if held > most:
             yield (
-                f"{_where(stage)}: it waits for {stage.operator.size} items, and {_where(source)} gives no "
-                f"more than max_unacked={most} before one is settled; give the batch seconds=, or the source "
-                "a larger max_unacked="
+                f"{_where(stage)}: it holds {held} messages before anything is made of them, and "
+                f"{_where(source)} gives no more than max_unacked={most} before one is settled; give a batch "
+                "seconds=, or the source a larger max_unacked="
             )
 
 
@@ -144,10 +167,22 @@ def _writes_once(stage: Stage[Any, Any]) -> bool:
     return isinstance(stage.fn, Sink) and stage.fn.effect == "idempotent"
 
 
-def _of_positions(graph: Graph, sink: Stage[Any, Any]) -> Iterator[str]:
+def _of_positions(graph: Graph, sink: Stage[Any, Any], delivery: Delivery | None) -> Iterator[str]:
     """A position says that all before it is done: nothing may overtake, nor be stored by halves."""
     if sink.concurrency > 1:
         yield f"{_where(sink)}: it stores positions in their order, so its concurrency is 1"
+    if delivery == "at_most_once":
+        yield (
+            f"{_where(sink)}: it stores where its source stands, which nobody asks for at most once; leave "
+            'delivery= out, or write delivery="exactly_once"'
+        )
+    for source in upstream(graph, sink):
+        if source.role == "source" and ("#" in named(source) or f"{named(source)}#2" in graph.by_name):
+            yield (
+                f"{_where(sink)}: it stores where each source stands by its name, and {_where(source)} is "
+                "one of several that are numbered; write stage(…, name=…), so that no change of the "
+                "definition gives one the positions of another"
+            )
     for stage in upstream(graph, sink):
         why = _why_no_position(graph, stage)
         if why:
@@ -159,16 +194,7 @@ def _of_positions(graph: Graph, sink: Stage[Any, Any]) -> Iterator[str]:
 
 def _why_no_position(graph: Graph, stage: Stage[Any, Any]) -> str:
     ways = [edge for edge in graph.out_of(named(stage)) if not edge.dead_letters]
-    if stage.role == "source":
-        if _kind(stage) == "ackable_source" and not stage.fn.has_positions:
-            return "has no positions; end in an idempotent Sink"
-        if _kind(stage) != "ackable_source":
-            return "has no positions; give it as an AckableSource, or end in another Sink"
-    elif stage.call is not None and stage.call.many:
-        return (
-            "makes any number of items from each, and some may be stored without the others; "
-            "end in an idempotent Sink"
-        )
+    unordered = why_not_ordered(stage)
     if len(ways) > 1:
         return "gives items to several branches; end in an idempotent Sink"
     if isinstance(stage.on_error, DeadLetterPolicy):
@@ -176,8 +202,26 @@ def _why_no_position(graph: Graph, stage: Stage[Any, Any]) -> str:
             "sends dead letters elsewhere, which may get lost behind a position; "
             'write on_error="fail" or "skip"'
         )
-    unordered = why_not_ordered(stage)
-    return f"keeps no order: {unordered}; write ordered=True" if unordered else ""
+    if unordered:
+        return f"keeps no order: {unordered}; write ordered=True"
+    return _why_no_position_of_source(stage) if stage.role == "source" else _why_by_halves(stage)
+
+
+def _why_no_position_of_source(stage: Stage[Any, Any]) -> str:
+    if _kind(stage) != "ackable_source":
+        return "has no positions; give it as an AckableSource, or end in another Sink"
+    return "" if stage.fn.has_positions else "has no positions; end in an idempotent Sink"
+
+
+def _why_by_halves(stage: Stage[Any, Any]) -> str:
+    if isinstance(stage.operator, Scan | CombineLatest):
+        return "knows more than the item, which nobody stores; end in an idempotent Sink"
+    if _makes_many(stage):
+        return (
+            "makes any number of items from each, and some may be stored without the others; "
+            "end in an idempotent Sink"
+        )
+    return ""
 
 
 def _answered_at_once(stage: Stage[Any, Any]) -> Stage[Any, Any]:
@@ -202,9 +246,10 @@ class _AtMostOnce(Source[Any]):
         async with self._source.open() as subscription:
 
             async def items() -> AsyncGenerator[Any, None]:
-                async for message in subscription:
-                    await subscription.answer([Answer(message)])
-                    yield message.item
+                async with opened(subscription) as messages:
+                    async for message in messages:
+                        await subscription.answer([Answer(message)])
+                        yield message.item
 
             yield items()
 

@@ -116,6 +116,8 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
         "no edge leads into a source; give it to the stage behind",
         NeedsItemsError,
     )
+    if call.kind == "ackable_source" and not stage.fn.max_unacked >= 1:
+        raise DefinitionError(f"{where}: its max_unacked= is at least 1, not {stage.fn.max_unacked!r}")
     if call.many:
         _refuse(
             stage,
@@ -148,6 +150,7 @@ def fit_step(
     if call.kind in _SINKS:
         if role != "sink":
             raise DefinitionError(f"{where}: {_WRITTEN[call.kind]} is a destination and can only stand last")
+        _check_chunk(stage, where)
         return _fitted(stage, dataclasses.replace(call, arguments="item"), role, path, where)
     if call.known and not takes_by_place(call) and not call.open_ended:
         raise no_item(where)
@@ -162,6 +165,17 @@ def fit_step(
     several = len(needs_by_place(call)) > 1
     call = dataclasses.replace(call, arguments="spread" if several else "item")
     return _fitted(stage, call, role, path, where)
+
+
+def _check_chunk(stage: Stage[Any, Any], where: str) -> None:
+    chunk = stage.fn.chunk
+    if not isinstance(chunk, int) or isinstance(chunk, bool) or chunk < 1:
+        raise DefinitionError(f"{where}: its chunk= is the most items in one call, at least 1, not {chunk!r}")
+    if chunk > 1 and stage.key is not None:
+        raise DefinitionError(
+            f"{where}: key= keeps the order of single items, and this sink takes up to chunk={chunk} in one "
+            "call; give it concurrency=1 and no key=, which keeps all order, or chunk=1"
+        )
 
 
 def fit_dead_letter_sink(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]:

@@ -38,6 +38,7 @@ class SyncRun(Iterator[T], Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._consumer: int | None = None
         self._lock = threading.RLock()
 
     def __enter__(self) -> SyncRun[T]:
@@ -71,6 +72,7 @@ class SyncRun(Iterator[T], Generic[T]):
         """The next result; raises what failed."""
         if self._closed:
             raise StopIteration
+        self._consumer = threading.get_ident()
         try:
             result, error = self._ask().result()
         except BaseException as interrupt:
@@ -86,7 +88,10 @@ class SyncRun(Iterator[T], Generic[T]):
 
     def close(self) -> None:
         """Stop the run, wait until nothing is left, and end the thread. Idempotent."""
-        self._close(Run.aclose)
+        if self._consumer in (None, threading.get_ident()):
+            self._close(_left_with(None))
+        else:
+            self._close(Run.aclose)
 
     def _close(self, leave: Callable[[Run[Any]], Awaitable[Any]]) -> None:
         # Another thread may wait for its next result meanwhile, and close when it hears the end.
@@ -161,9 +166,9 @@ def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any]) -> None:
     closing.add_done_callback(lambda _: loop.stop())
 
 
-def _left_with(error: BaseException) -> Callable[[Run[Any]], Awaitable[Any]]:
-    """Close because of an error: what the consumer has in hand is not done with."""
-    return lambda run: run.__aexit__(type(error), error, None)
+def _left_with(error: BaseException | None) -> Callable[[Run[Any]], Awaitable[Any]]:
+    """Leave as the consumer: because of an error, what it has in hand is not done with."""
+    return lambda run: run.__aexit__(None if error is None else type(error), error, None)
 
 
 async def _outcome(

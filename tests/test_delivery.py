@@ -13,7 +13,9 @@ from asyncdataflow import (
     Sink,
     TransactionalSink,
     batch,
+    combine_latest,
     dead_letter,
+    scan,
     stage,
     through,
 )
@@ -45,6 +47,10 @@ class Appends(Upserts):
     effect = "plain"
 
 
+class Lists(Upserts):
+    chunk = 5
+
+
 class Ledger(TransactionalSink):
     def open(self):
         raise NotImplementedError
@@ -59,7 +65,11 @@ KEPT = {
     "idempotent": ((QUEUE, same, Upserts()), "exactly_once"),
     "idempotent branches": ((QUEUE, {"a": Upserts(), "b": [several, Upserts()]}), "exactly_once"),
     "positions": ((QUEUE, stage(same, concurrency=3), batch(5), Ledger()), "exactly_once"),
-    "positions of two sources": (((QUEUE, QueueSource()), Ledger()), "exactly_once"),
+    "positions of two sources": (
+        ((stage(QUEUE, name="a"), stage(QueueSource(), name="b")), Ledger()),
+        "exactly_once",
+    ),
+    "batches behind what expands": ((QUEUE, several, batch(11)), None),
     "a batch in time": ((QUEUE, batch(100, seconds=1)), None),
 }
 
@@ -121,6 +131,29 @@ REFUSED = {
         None,
         ["definition[1] (same)", "dead letters"],
     ),
+    "positions of two of one name": (
+        ((QueueSource(), QueueSource()), Ledger()),
+        None,
+        ["definition[0][0] (QueueSource)", "stage(…, name=…)"],
+    ),
+    "positions behind a state": (
+        (QUEUE, scan(lambda total, item: total + item), Ledger()),
+        None,
+        ["definition[1] (scan)", "knows more than the item"],
+    ),
+    "positions that nobody asks for": ((QUEUE, Ledger()), "at_most_once", ["definition[1] (Ledger)"]),
+    "batches of batches": (
+        (QUEUE, batch(4), batch(3)),
+        None,
+        ["definition[2] (batch#2)", "holds 12 messages"],
+    ),
+    "what is kept of a branch": (
+        ((QueueSource(max_unacked=1), QUEUE), combine_latest()),
+        None,
+        ["combine_latest", "max_unacked=1"],
+    ),
+    "no room at all": ((QueueSource(max_unacked=0), same), None, ["max_unacked= is at least 1, not 0"]),
+    "a key of lists": ((QUEUE, stage(Lists(), concurrency=2, key=len)), None, ["key=", "chunk=5"]),
     "positions by several workers": ((QUEUE, stage(Ledger(), concurrency=2)), None, ["concurrency is 1"]),
 }
 

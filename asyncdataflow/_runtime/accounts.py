@@ -48,6 +48,12 @@ class Accounts:
         return into if into is not None and into.alive and not draining else None
 
     @staticmethod
+    def stop(works: Iterable[Work]) -> None:
+        """The run stops."""
+        for work in works:
+            work.stop()
+
+    @staticmethod
     def stop_pulling(work: Work) -> bool:
         """Nobody wants more of it: whether it lives on, to be told of what it has given."""
         if work.is_answered:

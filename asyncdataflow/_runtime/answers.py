@@ -45,6 +45,11 @@ class Answers:
         assert self._desk is not None, "open"  # noqa: S101 - for the type checker
         return self._desk
 
+    @property
+    def is_open(self) -> bool:
+        """The source was opened."""
+        return self._desk is not None
+
     async def after(self) -> Positions | None:
         """Where to go on; ``None`` is for the source itself to know."""
         self.puller = asyncio.current_task()
@@ -90,14 +95,20 @@ class Answers:
         if finish is not None:
             finish()
 
+    def stop(self) -> None:
+        """The run stops: nothing that is let go from now on was done with."""
+        if self._desk is not None:
+            self._desk.stop()
+
     def nothing_left(self) -> None:
         """Nothing is under way any more: what is not settled never will be."""
         if self._desk is not None:
             self._desk.give_up()
 
-    def was_cut(self, error: Exception) -> bool:
+    def was_cut(self, error: BaseException) -> bool:
         """Whether this is no more than that."""
-        return self._is_cut and isinstance(error, StageCancelledError)
+        cancelled = isinstance(error, StageCancelledError | asyncio.CancelledError)
+        return self._is_cut and cancelled and not self._leaving.ordered()
 
     def _tell(self, _: object = None) -> None:
         if not self._opened.done():

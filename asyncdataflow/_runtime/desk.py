@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from ..errors import UnsettledError
 from ..message import Answer, Message
-from .tracked import Tracked
+from .tracked import Nobody, Tracked
 
 __all__ = ("AnswerDesk",)
 
@@ -38,7 +39,8 @@ class AnswerDesk:
         self.sleeps = False
         self._answers: list[Answer] = []
         self._telling = 0
-        self._closed = self._given_up = False
+        self._closed = self._given_up = self._stopping = False
+        self._dropped: deque[Nobody] = deque()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._news: asyncio.Future[None] | None = None
@@ -82,12 +84,31 @@ class AnswerDesk:
         self.sleeps = False
         _wake(self._news)
 
-    def dropped(self, unwanted: Callable[[], None]) -> None:
-        """As of a desk."""
+    def stop(self) -> None:
+        """The run stops: what is let go from now on has failed."""
+        self._stopping = True
+
+    def dropped(self, part: Nobody) -> None:
+        """As of a desk.
+
+        Looked at in a step of its own: the collector may be at work here in the midst of a line
+        of ours, and where everything is cancelled at once, the run is yet to hear of it.
+        """
+        self._dropped.append(part)
+        if len(self._dropped) > 1 or self._loop.is_closed():
+            return
         if threading.get_ident() == self._thread:
-            unwanted()
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(unwanted)
+            self._loop.call_soon(self._look_at_dropped)
+        else:
+            self._loop.call_soon_threadsafe(self._look_at_dropped)
+
+    def _look_at_dropped(self) -> None:
+        while self._dropped:
+            part = self._dropped.popleft()
+            if self._stopping:
+                part.fail(_unsettled())
+            else:
+                part.unwanted()
 
     async def wait_for_room(self) -> None:
         """Wait until one more may be given."""
@@ -101,6 +122,7 @@ class AnswerDesk:
 
     def give_up(self) -> None:
         """What is not settled never will be."""
+        self._look_at_dropped()
         self._given_up = True
         _wake(self._waiting)
 
@@ -137,8 +159,9 @@ class AnswerDesk:
     async def close(self) -> None:
         """Nack what is not settled, and tell all; what is said of it later counts for nothing."""
         self._take_acked()
-        unsettled = UnsettledError("the run ended before it was settled")
-        self._answers += [Answer(message, unsettled) for message in self._open]
+        unsettled = _unsettled()
+        # A copy: whatever is collected meanwhile must find nothing half done.
+        self._answers += [Answer(message, unsettled) for message in list(self._open)]
         self._open.clear()
         self._closed = True
         self.wake()
@@ -148,6 +171,10 @@ class AnswerDesk:
     async def _wait(self) -> None:
         self._waiting = self._loop.create_future()
         await self._waiting
+
+
+def _unsettled() -> UnsettledError:
+    return UnsettledError("the run ended before it was settled")
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

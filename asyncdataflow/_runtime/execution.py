@@ -120,6 +120,7 @@ class Execution:
         """Cancel everything now; what has not ended after ``grace`` is named and left behind."""
         if self.state in ("running", "draining"):
             self.state = "stopping"
+            self._accounts.stop(self.works)
             self._grace = self._patience = grace
             self._turn()
             self._resources.hurry(grace, self._loop.time())

@@ -40,6 +40,7 @@ class Making:
     Attributes:
         counters: Its figures, but for a stretch under way.
         leaving: How its workers are cancelled.
+        limiter: Where it begins no more items than so many in a time.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Making:
         self._branches = branches
         self._many = stage.call is not None and stage.call.many
         self._loop = asyncio.get_running_loop()
-        self._limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)
+        self.limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)
         self._operator = stage.operator if isinstance(stage.operator, ItemOperator) else None
 
     @property
@@ -96,8 +97,8 @@ class Making:
     async def _made(self, call: Call, item: Any) -> Any:
         """What the stage makes of an item, under its policies."""
         self.counters.received += 1
-        if self._limiter is not None:
-            await self._limiter.wait()
+        if self.limiter is not None:
+            await self.limiter.wait()
         since = self._loop.time() if self.stage.retry is not None else 0.0
         try:
             return await self._once(call, item)

@@ -63,6 +63,11 @@ class Reading(Making):
         if self._answers is not None and self.reading and self.draining:
             self._answers.cut()
 
+    def stop(self) -> None:
+        """The run stops."""
+        if self._answers is not None:
+            self._answers.stop()
+
     def nothing_left(self) -> None:
         """Of a source that is answered: nothing is under way any more that could say what became of it."""
         if self._answers is not None:
@@ -105,15 +110,21 @@ class Reading(Making):
 
     async def _answered_source(self, answers: Answers) -> None:
         """A source that wants to know what became of each message: it stays open until it does."""
-        async with self.calls.answered(await answers.after()) as subscription:
-            answers.open(subscription)
-            try:
-                await self._pull_messages(answers)
-                self.outlet.close()
-                await answers.desk.wait_until_answered()
-            finally:
-                self.leaving.begin()
-                await answers.desk.close()
+        self.reading = True  # A drain need not wait for it to open.
+        try:
+            async with self.calls.answered(await answers.after()) as subscription:
+                self.reading = False
+                answers.open(subscription)
+                try:
+                    await self._pull_messages(answers)
+                    self.outlet.close()
+                    await answers.desk.wait_until_answered()
+                finally:
+                    self.leaving.begin()
+                    await answers.desk.close()
+        except asyncio.CancelledError as error:
+            if answers.is_open or not answers.was_cut(error):
+                raise
 
     async def _pull_messages(self, answers: Answers) -> None:
         """Up to the end, or to where no more is wanted: what was sent is still to be answered."""
@@ -186,8 +197,8 @@ class Reading(Making):
     async def _send_pulled(self, item: Any) -> None:
         """An item of a source that does not leave in a stretch."""
         self.counters.received += 1
-        if self._limiter is not None:
-            await self._limiter.wait()
+        if self.limiter is not None:
+            await self.limiter.wait()
         await self._send(self._own(item))
         self.counters.settled += 1
 
@@ -201,7 +212,7 @@ class Reading(Making):
     def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
         """What pulls in stretches, where nothing else has to be done about an item."""
         lay = self.outlet.laying()
-        if lay is None or self._limiter is not None:
+        if lay is None or self.limiter is not None:
             return None
         baton = self.outlet.channels[0].baton
         stretch = Stretch(baton, None, self.outlet.ways, self.counters, works=False)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Generic, TypeVar
 
-from ..errors import BusyRunError, EndOfChannel
+from ..errors import BusyRunError, EndOfChannel, UnsettledError
 from ..graph import Graph, named
 from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
@@ -73,6 +73,7 @@ class Run(AsyncIterator[T], Generic[T]):
         self._told = 0
         self._holds = False
         self._in_hand = InHand()
+        self._consumer: asyncio.Task[Any] | None = None
         self._waiting = False
         self._closed = False
         self._raised = False
@@ -144,6 +145,7 @@ class Run(AsyncIterator[T], Generic[T]):
             raise StopAsyncIteration
         execution = self._started()
         self._waiting = True
+        self._consumer = asyncio.current_task()
         try:
             if self._holds:
                 self._holds = False
@@ -218,7 +220,7 @@ class Run(AsyncIterator[T], Generic[T]):
 
         Raises what failed, if nobody was told yet.
         """
-        self._in_hand.answer(sys.exc_info()[1])
+        self._in_hand.answer(sys.exc_info()[1] or self._not_asked_by_the_consumer())
         cancelled = await self._end()
         if cancelled is not None:
             raise cancelled
@@ -283,6 +285,12 @@ class Run(AsyncIterator[T], Generic[T]):
             items = execution.output.lift(execution.results.turn_left)
             take = (item[1] for item in items).__next__
         return self._in_hand.taking(take) if execution.tracks else take
+
+    def _not_asked_by_the_consumer(self) -> UnsettledError | None:
+        """Why the result in hand is not done with, where somebody else closes than who works on it."""
+        if self._consumer is asyncio.current_task():
+            return None
+        return UnsettledError("the run was closed while its consumer had the result")
 
     def _failure(self) -> BaseException | None:
         """The failure, for the first who asks."""

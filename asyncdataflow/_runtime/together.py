@@ -10,7 +10,7 @@ from ..errors import EndOfChannel, ItemError
 from ..stage import Stage
 from .call import Call, Calls
 from .channel import Receiver
-from .clock import Turn
+from .clock import Limiter, Turn
 from .leaving import Leaving
 from .routing import Outlet
 from .supervise import Counters, Supervisor
@@ -30,6 +30,7 @@ class Together(Protocol):
     supervisor: Supervisor
     leaving: Leaving
     tracks: bool
+    limiter: Limiter | None
 
     def own_error(self, raised: BaseException) -> Exception | None:
         """What the stage raised, as an error for its policies; ``None`` where it is not for them."""
@@ -52,6 +53,9 @@ async def write_together(work: Together, most: int) -> None:
                 except EndOfChannel:
                     return
                 items = inlet.channel.take_more(most)
+                if work.limiter is not None:
+                    for _ in items:
+                        await work.limiter.wait()
                 await _Chunk(work, call).write(items)
                 del items
                 if turn.due():
@@ -67,42 +71,52 @@ class _Chunk:
         self._work = work
         self._call = call
         self._loop = asyncio.get_running_loop()
+        self._attempts = 1
 
     async def write(self, items: list[Any]) -> None:
         """Write them all."""
-        self._work.counters.received += len(items)
+        work = self._work
+        work.counters.received += len(items)
         error = await self._tried(items)
         if error is None:
             return
         try:
-            for item in items:
+            apart = isinstance(error, ItemError) and len(items) > 1 and work.stage.on_error != "fail"
+            for place, item in enumerate(items):
                 left: Exception | None = error
-                if isinstance(error, ItemError) and len(items) > 1:
+                if apart:
                     # One bad row must not take the others with it.
                     left = await self._tried([item])
                 if left is not None:
-                    await self._give_up(left, item)
+                    await self._give_up(left, item, len(items) - place - 1)
                 del left
         finally:
             del error
 
     async def _tried(self, items: list[Any]) -> Exception | None:
         """All attempts on these together; the last one's error."""
-        supervisor, attempt, since = self._work.supervisor, 1, self._loop.time()
+        supervisor, since = self._work.supervisor, self._loop.time()
+        self._attempts = 1
         while True:
             error = await self._once(items)
             if error is None:
                 return None
-            if not await supervisor.waited(error, attempt, since):
+            if not await supervisor.waited(error, self._attempts, since):
                 return error
-            attempt += 1
+            self._attempts += 1
 
-    async def _give_up(self, error: Exception, item: Any) -> None:
+    async def _give_up(self, error: Exception, item: Any, behind: int) -> None:
+        """Of an item; where that ends the run, of those behind it in the list too."""
+        counters = self._work.counters
+        failed = counters.failed
         try:
-            await self._work.supervisor.give_up(error, item, self._work.supervisor.attempts or 1)
+            await self._work.supervisor.give_up(error, item, self._attempts)
         finally:
+            if counters.failed > failed:
+                counters.failed += behind
+                counters.settled += behind
+            counters.settled += 1
             del error
-        self._work.counters.settled += 1
 
     async def _once(self, items: list[Any]) -> Exception | None:
         """One attempt; the sink's own error."""

@@ -7,13 +7,13 @@ message is answered, with the worst that was said of any part. (Storm's acker ke
 tree as one number, XORed; a count does, where nothing is lost between two of them.)
 
 What is let go without a word - with an edge that nobody reads any more, with a worker that
-was cancelled - says so itself: it was not wanted. A message of which no part was wanted is nacked,
-since nothing was done with it.
+was cancelled - says so itself. Where a run goes on it was not wanted: a message of which no part was
+wanted is nacked, since nothing was done with it. Where a run stops, it has failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Protocol
 
 from ..errors import UnsettledError
@@ -52,8 +52,8 @@ class Desk(Protocol):
     def nack(self, message: Message[Any], error: BaseException) -> None:
         """Nothing that was made of it is under way any more, and not all was well."""
 
-    def dropped(self, unwanted: Callable[[], None]) -> None:
-        """A part was let go, in any thread: call this on the loop."""
+    def dropped(self, part: Nobody) -> None:
+        """A part was let go, in any thread and in the midst of anything."""
 
 
 class Nobody:
@@ -140,7 +140,7 @@ class Receipt(_Counting):
 
     def drop(self) -> None:
         """As in ``Nobody``."""
-        self._desk.dropped(self.unwanted)
+        self._desk.dropped(self)
 
     def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
         """As in ``Nobody``."""
@@ -171,7 +171,7 @@ class United(_Counting):
     def drop(self) -> None:
         """As in ``Nobody``; the desk of any of them will do, since all are on one loop."""
         for desk, _ in self.messages():
-            desk.dropped(self.unwanted)
+            desk.dropped(self)
             return
 
     def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
@@ -240,6 +240,10 @@ class Tracked:
         """It has failed."""
         self.take().fail(error)
 
+    def release(self) -> None:
+        """What was made of it stands for it: nothing is said."""
+        self.take().unwanted()
+
     def take(self) -> Nobody:
         """The receipt, for something else that is made of it."""
         receipt, self._receipt = self._written(), NOBODY
@@ -280,7 +284,10 @@ def made_of(origin: Tracked, item: Any) -> Tracked:
 def parts_of_item(origin: Tracked, deliveries: Iterable[tuple[int, Any]]) -> list[tuple[int, Tracked]]:
     """What goes to which branch of it, none meaning that it is done with."""
     parts = [(branch, origin.part(value)) for branch, value in deliveries]
-    origin.settle()
+    if parts:
+        origin.release()
+    else:
+        origin.settle()
     return parts
 
 

@@ -17,7 +17,7 @@ from .leaving import Leaving
 from .supervise import Counters
 from .tracked import Tracked, unite
 
-__all__ = ("Origins", "TrackedInlet")
+__all__ = ("Kept", "Origins", "TrackedInlet", "origins_of")
 
 _NO_PORT: Final = -1
 
@@ -31,17 +31,10 @@ class Origins:
 
     def __init__(self, operator: StreamOperator) -> None:
         self._taken: list[Tracked] = []
-        self._keeps = isinstance(operator, CombineLatest)
         self._rows = isinstance(operator, Zip)
-        self._kept: dict[int, Tracked] = {}
 
     def add(self, port: int, item: Tracked) -> None:
         """It takes an item."""
-        if self._keeps:
-            before = self._kept.get(port)
-            self._kept[port] = item.part(item.item)
-            if before is not None:
-                before.settle()
         self._taken.append(item)
 
     def made(self, item: Any) -> Tracked:
@@ -52,10 +45,44 @@ class Origins:
     def end(self) -> None:
         """It has ended: what it has looked at is done with, but not an item of a zip without its partners."""
         if not self._rows:
-            for each in (*self._taken, *self._kept.values()):
+            for each in self._taken:
                 each.settle()
         self._taken.clear()
-        self._kept.clear()
+
+
+class Kept(Origins):
+    """What ``combine_latest`` has: the latest of each branch, of which each row is made."""
+
+    def __init__(self, operator: StreamOperator) -> None:
+        super().__init__(operator)
+        self._latest: dict[int, Tracked] = {}
+        self._used: set[int] = set()
+
+    def add(self, port: int, item: Tracked) -> None:
+        """A newer one replaces it: its rows stand for it, and without any it was looked at."""
+        before = self._latest.get(port)
+        self._latest[port] = item
+        if before is not None and port in self._used:
+            before.release()
+        elif before is not None:
+            before.settle()
+        self._used.discard(port)
+
+    def made(self, item: Any) -> Tracked:
+        """As in ``Origins``."""
+        self._used.update(self._latest)
+        return unite(item, [each.part(each.item) for each in self._latest.values()])
+
+    def end(self) -> None:
+        """As in ``Origins``: what has met nobody is left."""
+        for port in self._used:
+            self._latest[port].release()
+        self._latest.clear()
+
+
+def origins_of(operator: StreamOperator) -> Origins:
+    """What keeps account of what an operator has taken."""
+    return Kept(operator) if isinstance(operator, CombineLatest) else Origins(operator)
 
 
 class TrackedInlet(Counted):

@@ -27,7 +27,7 @@ from .plain import PlainLoop
 from .pull import NOTHING
 from .reading import Loop, Reading
 from .together import write_together
-from .tracked_operator import Origins, TrackedInlet
+from .tracked_operator import TrackedInlet, origins_of
 from .tracked_plain import TrackedLoop
 
 __all__ = ("NOTHING", "Loop", "Work")
@@ -80,7 +80,7 @@ class Work(Reading):
         stage = self.stage
         if stage.role == "source":
             return self.reading_loops()
-        if self.calls.most_at_once > 1:
+        if self.calls.most_at_once > 1 or self.calls.keeps_positions:
             return [functools.partial(write_together, self, self.calls.most_at_once)] * stage.concurrency
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
@@ -107,7 +107,7 @@ class Work(Reading):
         stage = self.stage
         endless = stage.retry is None or stage.retry.max_elapsed is None
         bare = all(each.channel.is_bare for each in self.inlets)
-        return self.calls.is_direct and bare and endless and self._limiter is None and stage.operator is None
+        return self.calls.is_direct and bare and endless and self.limiter is None and stage.operator is None
 
     async def _plain(self, lay: Callable[[Any], None], sort: Callable[..., PlainLoop]) -> None:
         async with self.calls.worker() as call:
@@ -224,7 +224,7 @@ class Work(Reading):
                 self.leaving.begin()
 
     async def _tracked_stream(self, operator: StreamOperator, call: Call) -> None:
-        origins = Origins(operator)
+        origins = origins_of(operator)
         inlets = [
             TrackedInlet(each, self.counters, self.leaving, origins, tagged=operator.tagged)
             for each in self.inlets
@@ -255,8 +255,8 @@ class Work(Reading):
     async def _expand(self, call: Call, item: Any, turn: Loop | None) -> None:
         """Everything that the stage makes of an item, each sent before the next is made."""
         self.counters.received += 1
-        if self._limiter is not None:
-            await self._limiter.wait()
+        if self.limiter is not None:
+            await self.limiter.wait()
         since = self._loop.time()
         attempt = 1
         while True:
@@ -273,7 +273,9 @@ class Work(Reading):
             finally:
                 del error  # As in ``_made``.
             attempt += 1
-        if self.tracks:
+        if self.tracks and sent:
+            item.release()
+        elif self.tracks:
             item.settle()
         self.counters.settled += 1
 

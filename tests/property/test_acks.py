@@ -135,15 +135,17 @@ def test_a_message_is_acked_when_all_of_it_is_written_and_not_before(flow, seed)
     head, way, branches = flow
     expected = {n: expected_of(n, head, way, branches) for n in range(ITEMS)}
     queues: list[QueueSource[Any]] = []
+    books = Books()
 
     def make() -> DataFlow[Any, Any]:
-        books = Books()
+        books.written.clear()
         queues.append(
             QueueSource([(n, 0) for n in range(ITEMS)], max_unacked=500, on_answer=checking(books, expected))
         )
         return DataFlow(definition(queues[-1], head, way, branches, books))
 
     simulate(make, seeds=[seed]).raise_for_failures()
+    assert not books.early
     assert sorted(queues[-1].acked) == [(n, 0) for n in range(ITEMS)]
     assert not queues[-1].left
 
@@ -154,14 +156,16 @@ def test_whatever_goes_wrong_none_is_acked_too_early_or_answered_twice(flow, see
     head, way, branches = without_skips(flow)
     expected = {n: expected_of(n, head, way, branches) for n in range(ITEMS)}
     queues: list[QueueSource[Any]] = []
+    books = Books()
 
     def make() -> DataFlow[Any, Any]:
-        books = Books()
+        books.written.clear()
         queues.append(QueueSource([(n, 0) for n in range(ITEMS)], on_answer=checking(books, expected)))
         return DataFlow(definition(queues[-1], head, way, branches, books))
 
     faults = Faults(slow=0.05, raises=0.01, cancelled=0.005, late=0.05, stops=0.2, leaves=0.2, drains=0.2)
     simulate(make, seeds=[seed], faults=faults).raise_for_failures()
+    assert not books.early
     if not queues:
         return  # Left before it was built.
     assert set(queues[-1].acked) | set(queues[-1].left) == {(n, 0) for n in range(ITEMS)}
@@ -178,14 +182,15 @@ def without_skips(flow: Any) -> Any:
 
 
 def checking(books: Books, expected: dict[int, int]) -> Callable[[Answer], None]:
-    """Raises where a message is acked before everything made of it was written."""
+    """Notes where a message is acked before everything made of it was written.
+
+    Raised here, it would be taken for one of the faults that a run may fail by.
+    """
 
     def check(answer: Answer) -> None:
         number = answer.message.item[0]
         if answer.is_ack and books.written[number] < expected[number]:
-            raise AssertionError(
-                f"{number} was acked with {books.written[number]} of {expected[number]} written"
-            )
+            books.early.append(f"{number}: {books.written[number]} of {expected[number]} written")
 
     return check
 

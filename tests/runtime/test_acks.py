@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import gc
+import threading
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -14,14 +16,17 @@ from asyncdataflow import (
     Sink,
     TransactionalSink,
     batch,
+    combine_latest,
     dead_letter,
     filter_,
+    flatten,
+    route,
     stage,
     take,
     until,
     zip_,
 )
-from asyncdataflow.errors import ItemError, UnsettledError
+from asyncdataflow.errors import ItemError, ShutdownTimeoutError, UnsettledError
 from asyncdataflow.policy import Buffer, Overflow, Retry
 from asyncdataflow.testing import QueueSource, run_virtual
 
@@ -366,3 +371,165 @@ def test_a_source_that_waits_for_room_drains_too():
     results = run_virtual(main())
     assert results == list(range(len(results)))
     assert len(source.told) == len(results)
+
+
+ENDS = {
+    "stop": lambda run, loop: loop.call_later(0.5, run.stop),
+    "a drain that takes too long": lambda run, loop: loop.call_later(0.5, run.drain, 0.1),
+    "leaving": lambda run, loop: loop.call_later(0.5, asyncio.current_task().cancel),
+}
+
+
+async def saved_slowly(item):
+    await asyncio.sleep(2 if item % 2 else 0.1)
+
+
+async def in_two(item):
+    yield item
+    await asyncio.sleep(1)
+    yield item
+
+
+UNDER_WAY = {
+    "a filter": (filter_(lambda item: True),),
+    "a generator": (stage(in_two, concurrency=3),),
+    "a route": (route(lambda item: "a"), {"a": same, "b": same}),
+    "a batch taken apart": (batch(2), flatten()),
+    "two branches": ((same, stage(saved_slowly, concurrency=4, name="other")),),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("name", UNDER_WAY)
+def test_a_run_that_stops_acks_nothing_that_is_in_a_worker_s_hands(name, end):
+    saved = []
+
+    async def save(item):
+        await saved_slowly(item)
+        saved.append(item)
+
+    queue = QueueSource(range(12))
+
+    async def main():
+        flow = DataFlow((queue, *UNDER_WAY[name], stage(save, concurrency=4)))
+        with suppress(asyncio.CancelledError, ShutdownTimeoutError):
+            async with flow.stream() as run:
+                ENDS[end](run, asyncio.get_running_loop())
+                async for _ in run:
+                    pass
+
+    run_virtual(main())
+    assert set(queue.acked) <= set(saved)
+
+
+async def test_what_a_filter_passes_on_and_nobody_takes_is_left():
+    queue = QueueSource(range(12))
+    assert await DataFlow((queue, filter_(lambda item: True), take(3))).run() == [0, 1, 2]
+    assert queue.acked == [0, 1, 2]
+
+
+async def test_closing_from_another_task_nacks_the_result_in_hand():
+    queue = QueueSource(range(9))
+    run = DataFlow((queue, same)).stream()
+    await anext(run)
+    await asyncio.create_task(run.aclose())
+    assert queue.acked == []
+
+
+def test_closing_from_another_thread_nacks_the_result_in_hand():
+    queue = QueueSource(range(9))
+    results = DataFlow((queue, same)).iterate()
+    next(results)
+    other = threading.Thread(target=results.close)
+    other.start()
+    other.join()
+    assert queue.acked == []
+
+
+async def test_every_item_of_a_row_of_the_latest_has_to_be_written():
+    numbers, letters = QueueSource([1, 2]), QueueSource("xy")
+    failed = []
+
+    async def second_fails(row):
+        failed.append(row)
+        if len(failed) == 2:
+            raise ValueError(row)
+
+    with pytest.raises(ValueError, match="stage second_fails"):
+        await DataFlow(((numbers, letters), combine_latest(), second_fails)).run()
+    assert set(failed[1]) & {*numbers.left, *letters.left} == set(failed[1])
+
+
+async def test_positions_are_stored_one_by_one_too():
+    table = Table(chunk=1)
+    await DataFlow((QueueSource([(1, 2), (3, 4)]), table)).run()
+    assert table.rows == [(1, 2), (3, 4)]
+    assert table.stored == {"QueueSource": {None: 1}}
+
+
+def test_a_rate_is_of_items_in_lists_too():
+    async def main():
+        began = asyncio.get_running_loop().time()
+        await DataFlow((QueueSource(range(11)), stage(Rows(5), rate=10))).run()
+        return asyncio.get_running_loop().time() - began
+
+    assert run_virtual(main()) == pytest.approx(1)
+
+
+async def test_at_most_once_closes_what_it_reads():
+    closed = []
+
+    class Log(AckableSource):
+        @asynccontextmanager
+        async def open(self, after=None):
+            yield self
+
+        async def __aiter__(self):
+            try:
+                for number in range(99):
+                    yield Message(number)
+            finally:
+                closed.append("read")
+
+        async def answer(self, answers):
+            pass
+
+    await DataFlow((Log(), take(3)), delivery="at_most_once").run()
+    assert closed == ["read"]
+
+
+def test_a_source_that_is_still_opening_is_not_waited_for():
+    class Slow(Endless):
+        @asynccontextmanager
+        async def open(self, after=None):
+            await asyncio.sleep(1000)
+            yield self
+
+    async def main():
+        async with DataFlow((Slow(), same)).stream() as run:
+            asyncio.get_running_loop().call_later(1, run.drain)
+            return [each async for each in run]
+
+    assert run_virtual(main()) == []
+
+
+async def test_what_was_collected_in_the_midst_of_closing_does_not_disturb():
+    queue = QueueSource(range(300))
+
+    class Ring:
+        def __init__(self, item):
+            self.item, self.me = item, self
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        async with DataFlow((queue, Ring, stage(slowly, concurrency=50))).stream() as run:
+            waiting = asyncio.ensure_future(anext(run))
+            for _ in range(9):
+                await asyncio.sleep(0)
+            run.stop()
+            with suppress(StopAsyncIteration):
+                await waiting
+    finally:
+        gc.set_threshold(*threshold)
+    assert queue.left == list(range(300))
