@@ -26,8 +26,8 @@ MUTANTS = (
         "rest of a chunk lost",
         "what is behind a failed item in its chunk is never begun",
         "_runtime/chunked.py",
-        "        lot.rest.extendleft(reversed(chunk.pending))\n        stop = chunk.stop\n",
-        "        stop = chunk.stop\n",
+        "            lot.rest.extendleft(reversed(chunk.pending))\n        stop = chunk.stop\n",
+        "            pass\n        stop = chunk.stop\n",
     ),
     Mutant(
         "claim never returned",
