@@ -42,7 +42,7 @@ class Feed(abc.ABC):
     def acked(self) -> set[int]:
         """Of what was put in, what will not be given again; called in another thread."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing
         """Let go of what it has open; called in the thread that puts."""
 
 
@@ -142,6 +142,10 @@ class _Stream(Feed):
             except NotFoundError:
                 return 0
             return int(consumer.ack_floor.stream_seq)
+
+
+async def _expected(_: Exception) -> None:
+    """The server may have been killed on purpose."""
 
 
 class _connected:  # noqa: N801 - used as a function

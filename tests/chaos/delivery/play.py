@@ -28,7 +28,7 @@ from .routes import Place, Route
 from .stages import expected
 from .stores import make_store, stored
 
-__all__ = ("PATIENCE", "Child", "Play", "Verdict", "child", "judged", "play", "until")
+__all__ = ("PATIENCE", "Child", "Play", "Verdict", "child", "judged", "play", "until", "wait")
 
 PATIENCE = 30.0
 """Seconds after which whoever waits says that it hangs."""
@@ -282,10 +282,10 @@ def play(route: Route, place: Place, *, kills: int, seed: int) -> Verdict:
         for number in range(kills):
             with playing.child() as started:
                 if number % 6 == 5:
-                    _wait(rng.uniform(0, _LONGEST_START))  # perhaps before there is any item
+                    wait(rng.uniform(0, _LONGEST_START))  # perhaps before there is any item
                 else:
                     started.wait_until_at_work()
-                    _wait(rng.uniform(0, _LONGEST_LIFE))
+                    wait(rng.uniform(0, _LONGEST_LIFE))
                 started.kill()
             if route.delivery is None:
                 playing.check_acked()
@@ -303,5 +303,6 @@ def _ended(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     return left
 
 
-def _wait(seconds: float) -> None:
+def wait(seconds: float) -> None:
+    """Let a child do so long what it does."""
     threading.Event().wait(seconds)

@@ -14,7 +14,7 @@ from tests.chaos.delivery.play import Verdict, judged, play
 from tests.chaos.delivery.routes import CONTROL, ROUTES, Place, Route, flow_of
 from tests.chaos.delivery.stages import expected
 
-KILLS = 3
+KILLS = 2
 
 
 def check(route, place):
