@@ -16,8 +16,8 @@ from hypothesis import settings
 from tests import loops
 from tests.leak_check import allowed_parts, watch
 
-# For the tests of our own plugin.
-pytest_plugins = ["pytester"]
+# For the tests of our own plugin, and those with real servers.
+pytest_plugins = ["pytester", "tests.server_fixtures"]
 
 # How long an example takes is no assertion here. In CI the examples are always the same: a
 # failure belongs to the change that made it, and a new find to whoever looks for it.

@@ -23,7 +23,7 @@ from typing import Any, NoReturn, TypeVar
 import psutil
 import pytest
 
-__all__ = ("Nats", "Postgres", "Server", "cluster", "missing", "running")
+__all__ = ("Nats", "Postgres", "Server", "cluster", "lives", "missing", "running")
 
 _PATIENCE = 30.0
 _PACKAGES = {"postgres": "postgresql", "initdb": "postgresql", "nats-server": "nats-server"}
@@ -161,11 +161,11 @@ class Postgres(Server):
             with suppress(psutil.NoSuchProcess):
                 each.kill()
         until = time.monotonic() + _PATIENCE
-        while any(map(_lives, others)) and time.monotonic() < until:
+        while any(map(lives, others)) and time.monotonic() < until:
             time.sleep(0.001)
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     """Not so one whose new parent has not looked after it yet."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
