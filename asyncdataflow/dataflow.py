@@ -42,8 +42,10 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         resources: What stages get by the names of keyword-only parameters: a callable is
             called when a run starts and entered where it makes a context manager, anything
             else is passed as it stands.
-        fuse: Neighbouring stages may share a worker where nobody can notice; with false
-            each has its own. At present each always has its own.
+        fuse: Workers of neighbouring stages may stand in for each other: while nothing suspends,
+            one takes an item through several stages. Order, errors, bounds and figures stay
+            each stage's own; ``asyncio.current_task()`` and context variables that a stage
+            sets for its next item do not. With false each stage keeps its worker.
 
     Raises:
         DefinitionError: The definition can be known to be wrong; the message names the

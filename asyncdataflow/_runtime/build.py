@@ -11,6 +11,7 @@ from ..parameters import for_call
 from ..stage import Stage
 from .call import Bound, Calls
 from .channel import Channel
+from .fused import fuse
 from .parts import Parts
 from .routing import Discard, Edges, Outlet, Results
 from .worker import Work
@@ -25,6 +26,8 @@ def build(
     resources: Mapping[str, Any],
     items: Any,
     parts: Parts,
+    *,
+    fused: bool = True,
 ) -> list[Work]:
     """Make the channels and what works on them, in the graph's order; nothing is started.
 
@@ -35,6 +38,7 @@ def build(
         resources: The run's resources, opened.
         items: What a feed reads.
         parts: What makes channels and workers.
+        fused: Workers of neighbouring stages may take an item through several of them in one go.
     """
     layout = graph.kept(lay_out)
     channels = [
@@ -53,6 +57,8 @@ def build(
     for site in layout.sites:
         bound = _bind(site.stage, params, resources, items) if site.takes_parameters else nothing
         works.append(_work(site, channels, _outlet(site, channels, results, only=only), bound, graph, parts))
+    if fused:
+        fuse(works)
     return works
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ class Execution:
         resources: Resources, not yet opened.
         items: What a feed reads.
         buffer: Results that the output edge holds.
+        fused: As of ``build``.
 
     Attributes:
         output: The output edge.
@@ -63,6 +64,8 @@ class Execution:
         resources: Mapping[str, Any],
         items: Any,
         buffer: int,
+        *,
+        fused: bool = True,
     ) -> None:
         self.name = name
         self.state: RunState = "running"
@@ -70,8 +73,8 @@ class Execution:
         self.failures: list[BaseException] = []
         self.works: list[Work] = []
         self.graph = graph
-        self._params = params
-        self._items = items
+        self._params, self._items = params, items
+        self._fused = fused
         self._loop = asyncio.get_running_loop()
         self._parts = parts_of(self._loop)
         self._resources = Resources(name, resources, params, self._parts.workshop)
@@ -185,7 +188,8 @@ class Execution:
         if self._turned.done():
             return
         try:
-            self.works = build(self.graph, self.output, self._params, opened, self._items, self._parts)
+            given = self._params, opened, self._items
+            self.works = build(self.graph, self.output, *given, self._parts, fused=self._fused)
             self._start()
             await self._turned
         except asyncio.CancelledError:
@@ -206,6 +210,8 @@ class Execution:
         for work in self.works:
             if work.calls.lane is not None:
                 work.calls.lane.on_broken = lambda error, work=work: self.fail(error, work)
+            if work.group is not None:
+                work.group.serves = self._tasks.__setitem__
             for channel in work.outlet.channels:
                 senders.setdefault(channel, []).append(work)
         for channel, behind in senders.items():
@@ -217,21 +223,23 @@ class Execution:
             loops = work.loops()
             work.alive = len(loops)
             for loop in loops:
-                task = self._loop.create_task(
-                    self._guard(work, loop), name=f"{self.name}: {work.stage.title}"
-                )
-                self._tasks[task] = work
+                name = f"{self.name}: {work.stage.title}"
+                task = self._loop.create_task(self._guard(work, loop), name=name)
+                self._tasks.setdefault(task, work)  # An eager one may serve another stage by now.
                 task.add_done_callback(self._buried)
         self._holding_open.close()
 
     async def _guard(self, work: Work, loop: Loop) -> None:
         """A worker's task: whatever it raises is dealt with here, and no task ever fails.
 
-        ``KeyboardInterrupt`` and ``SystemExit`` in particular: out of a task they tear the
-        loop down around everything else.
+        ``KeyboardInterrupt`` and ``SystemExit`` too: out of a task they tear the loop down around all else.
         """
         try:
-            await loop()
+            try:
+                await loop()
+            finally:
+                task = asyncio.current_task(self._loop)
+                work = work if task is None else self._tasks.get(task, work)
             if not work.leaving.asked:
                 self._finished()
         except UnevenZipError as error:
@@ -282,7 +290,7 @@ class Execution:
             channels = work.outlet.channels
             if work.alive and not work.retired and channels and all(each.abandoned for each in channels):
                 work.retired = True
-                self._cancel([task for task, of in self._tasks.items() if of is work])
+                self._cancel(task for task, of in self._tasks.items() if of is work)
                 self._call_later(self._grace, self._end_with_retired)
 
     @property
@@ -310,7 +318,7 @@ class Execution:
             self._timers[call].cancel()
         self._timers[call] = self._loop.call_later(seconds, call)
 
-    def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+    def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         """Cancel each once: a second time would hit its clean-up."""
         self.output.baton.drop()
         for task in tasks:
@@ -334,14 +342,11 @@ class Execution:
         if self.state != "draining":
             return
         busy = [each for each in self.works if each.in_flight and each.stage.role != "source"]
-        queued = sum(inlet.channel.statistics().items for work in self.works for inlet in work.inlets)
-        queued += sum(work.parked for work in self.works)
+        edges = [inlet.channel for work in self.works for inlet in work.inlets]
+        queued = sum(each.statistics().items for each in edges) + sum(work.parked for work in self.works)
         named = ", ".join(f"{each.in_flight} in {each.stage.title}" for each in busy) or "none in a stage"
-        self.fail(
-            ShutdownTimeoutError(
-                f"{self.name}: drain took over {timeout} s; unsettled: {named}, {queued} queued"
-            )
-        )
+        told = f"{self.name}: drain took over {timeout} s; unsettled: {named}, {queued} queued"
+        self.fail(ShutdownTimeoutError(told))
 
     async def _bury(self, deadline: float) -> list[str]:
         """End workers, threads and processes; describe what has not ended by then."""
@@ -392,8 +397,4 @@ class Execution:
         self._items = None
         self._resources.let_go()
         for work in self.works:
-            for channel in work.outlet.channels:
-                channel.on_abandoned = None
-            work.calls.let_go()
-            if work.calls.lane is not None:
-                work.calls.lane.on_broken = None
+            work.let_go()

@@ -21,6 +21,7 @@ from .call import Call, Rejoined
 from .chunked import Chunked
 from .clock import Turn
 from .counted import Counted
+from .fused import Group, Role
 from .job import LaneIterator
 from .keyed import Keyed
 from .making import Making
@@ -28,6 +29,7 @@ from .order import Order
 from .ordered import OrderedLoop
 from .plain import PlainLoop
 from .pull import NOTHING, PullAhead
+from .walker import Walker
 
 __all__ = ("NOTHING", "Loop", "Work")
 
@@ -46,6 +48,8 @@ class Work(Making):
         reading: A source waits for its next item.
         alive: Workers that have not ended.
         retired: Nobody wants more from it; its cancellation is its end.
+        group: The group that it belongs to, if it does.
+        role: What it is there.
     """
 
     def __init__(self, *parts: Any) -> None:
@@ -54,6 +58,9 @@ class Work(Making):
         self.reading = False
         self.retired = False
         self.alive = 0
+        self.group: Group | None = None
+        self.role: Role | None = None
+        self._lay = self.outlet.laying()
         self._stop_making: Callable[[], None] | None = None
         self._chunked = self._in_chunks() if self._may_chunk else None
 
@@ -84,6 +91,16 @@ class Work(Making):
         if self._stop_making is not None:
             self._stop_making()
 
+    def let_go(self) -> None:
+        """Break the cycles, when the run is over."""
+        for channel in self.outlet.channels:
+            channel.on_abandoned = None
+        self.calls.let_go()
+        if self.calls.lane is not None:
+            self.calls.lane.on_broken = None
+        if self.group is not None:
+            self.group.let_go()
+
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
         stage = self.stage
@@ -93,7 +110,9 @@ class Work(Making):
             return [functools.partial(self._stream, stage.operator)]
         if self._chunked is not None:
             return [self._chunked.work] * self._chunked.workers
-        lay = self.outlet.laying()
+        lay = self._lay
+        if lay is not None and self.group is not None and self.role is not None:
+            return [functools.partial(self._served, self.group, self.role, lay)]
         if lay is not None and self._is_plain():
             sort: Callable[..., PlainLoop] = PlainLoop
             if stage.concurrency > 1 and stage.key is not None:
@@ -108,6 +127,12 @@ class Work(Making):
             work = self._in_turn if self._many else self._in_order
         return [functools.partial(self._take, work)] * stage.concurrency
 
+    @property
+    def is_fusable(self) -> bool:
+        """It has one worker, which has nothing of its own and makes at most one item of each."""
+        alone = self.stage.concurrency == 1 and not self.stage.per_worker
+        return alone and self._is_plain() and self._lay is not None
+
     def _is_plain(self) -> bool:
         """At most one item of each, and nothing to do on the way."""
         stage = self.stage
@@ -121,6 +146,11 @@ class Work(Making):
                 await sort(self, call, lay).run()
             finally:
                 self.leaving.begin()
+
+    async def _served(self, group: Group, role: Role, lay: Callable[[Any], None]) -> None:
+        """The life of a worker that serves this stage first, and others of its group later."""
+        async with self.calls.worker() as call:
+            await Walker(group, role, call, lay).run()
 
     @property
     def _may_chunk(self) -> bool:
@@ -296,22 +326,12 @@ class Work(Making):
 
     def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
         """What pulls in stretches, where nothing else has to be done about an item."""
-        lay = self.outlet.laying()
+        lay = self._lay
         if lay is None or self._limiter is not None:
             return None
         baton = self.outlet.channels[0].baton
         stretch = Stretch(baton, None, self.outlet.ways, self.counters, works=False)
         return PullAhead(items, self.watched_source(lay), stretch, self._source_error)
-
-    def watched(
-        self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool
-    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
-        """The stage's function and what sends its results, as a stretch shall call them."""
-        return function, lay
-
-    def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
-        """What sends an item of a source, as a stretch shall call it."""
-        return lay
 
     async def whole(self, call: Call, item: Any) -> None:
         """An item from taking to sending."""
