@@ -42,10 +42,13 @@ class Walker(Walk):
 
     async def run(self) -> None:
         """Work to the end of the input of whatever it serves then."""
-        turn, reach = self._turn, self._group.reach
+        turn, baton, reach = self._turn, self.baton, self._group.reach
         try:
-            while not self.role.work.leaving.asked:
+            while True:
+                baton.drop()  # Whoever walks may be inside this stage, and then serves it from now on.
                 role = self.role
+                if role.work.leaving.asked:
+                    return
                 lying, left = role.channel.ready, turn.left
                 last, fit = reach(role.place, lying) if lying else (role.place, 0)
                 if not fit and turn.patience:

@@ -131,3 +131,29 @@ class TestWhoSleepsWhenItBegins:
 
     def test_nobody_sleeps(self):
         assert run_virtual(self._walk(lambda sender, last: asyncio.sleep(0))) == [False] * 6
+
+
+class TestWhoGivesWay:
+    def test_who_is_walked_past_meanwhile_looks_where_it_serves_then(self):
+        """It looks again before anybody has told it of the item that waits inside its stage."""
+
+        async def bursts():
+            for number in range(120):
+                yield number
+            await asyncio.sleep(1)
+            for number in range(120, 240):
+                yield number
+
+        async def first(item):
+            return item
+
+        async def second(item):
+            if item in (0, 120):
+                await asyncio.sleep(1)
+            return item
+
+        async def main():
+            results = await DataFlow((bursts, first, second)).run()
+            return results, asyncio.get_running_loop().time()
+
+        assert run_virtual(main()) == (list(range(240)), 2)
