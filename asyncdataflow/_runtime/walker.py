@@ -45,7 +45,7 @@ class Walker(Walk):
         turn, baton, reach = self._turn, self.baton, self._group.reach
         try:
             while True:
-                baton.drop()  # Whoever walks may be inside this stage, and then serves it from now on.
+                baton.drop()  # Whoever walks may be inside this stage, and serves it then.
                 role = self.role
                 if role.work.leaving.asked:
                     return

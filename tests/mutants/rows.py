@@ -87,4 +87,11 @@ MUTANTS = (
         "            self.loop.call_soon(self._look)\n",
         "            pass\n",
     ),
+    Mutant(
+        "where it served before",
+        "who gave way while somebody walked into its stage waits at an edge that another serves by then",
+        "_runtime/walker.py",
+        "                baton.drop()  # Whoever walks may be inside this stage, and serves it then.\n",
+        "",
+    ),
 )
