@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Any, Final, Protocol
 
 from .call import Call
@@ -119,6 +118,7 @@ class Group:
 
     def __init__(self, works: Sequence[FusedWork]) -> None:
         self.roles = [Role(place, work) for place, work in enumerate(works)]
+        self._behind = [self.roles[at + 1 : at + _MOST_STAGES] for at in range(len(works))]
         self.baton = self.roles[0].channel.baton
         self.serves: Serves | None = None
         self.loop = asyncio.get_running_loop()
@@ -160,7 +160,7 @@ class Group:
         last = first
         loop = roles[first].loop
         if loop is not None and not loop.suspends:
-            for role in islice(roles, first + 1, first + _MOST_STAGES):
+            for role in self._behind[first]:
                 if not role.is_idle:
                     break
                 last += 1

@@ -60,7 +60,10 @@ class Walker(Walk):
                     await self._idle(role.channel.wait_for_item())
                     turn.begin()
                     continue
-                done = await self._advance(last, fit if fit < left else left)
+                if last == role.place and role.loop is not None:
+                    done = await role.loop.advance(fit if fit < left else left)
+                else:
+                    done = await self._walk(last, fit if fit < left else left)
                 if not done:
                     turn.begin()
                 elif turn.is_idle_after(done, fit):
@@ -79,14 +82,10 @@ class Walker(Walk):
         finally:
             self.waits = False
 
-    async def _advance(self, last: int, items: int) -> int:
-        """So many items as far as this place; how many that may have been, 0 where others ran meanwhile."""
-        role = self.role
-        if last == role.place:
-            assert role.loop is not None, "open"  # noqa: S101 - for the type checker
-            return await role.loop.advance(items)
+    async def _walk(self, last: int, items: int) -> int:
+        """Take so many items as far as this place; how many that may have been, 0 where others ran."""
         self._group.watch()
-        ended = await self.along(self._group.path(role.place, last), items)
+        ended = await self.along(self._group.path(self.role.place, last), items)
         if ended is None:
             self.end()
             return items
