@@ -46,8 +46,10 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         delivery: What is promised of its items when something fails: ``"at_most_once"``,
             ``"at_least_once"`` or ``"exactly_once"``; a definition that cannot keep it is refused.
             ``None`` is at least once for every source that can be answered, and nothing for others.
-        fuse: Neighbouring stages may share a worker where nobody can notice; with false
-            each has its own. At present each always has its own.
+        fuse: Workers of neighbouring stages may stand in for each other: while nothing suspends,
+            one takes an item through several stages. Order, errors, bounds and figures stay
+            each stage's own; ``asyncio.current_task()`` and context variables that a stage
+            sets for its next item do not. With false each stage keeps its worker.
 
     Raises:
         DefinitionError: The definition can be known to be wrong; the message names the

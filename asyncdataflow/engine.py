@@ -34,7 +34,7 @@ class Plan:
         items: The iterable or async iterable that the first step takes; ``None`` where it has
             sources of its own. It is read in the process of whoever gave it.
         buffer: Results that may lie ready before the consumer.
-        fuse: Neighbouring stages may share a worker where nobody can notice.
+        fuse: Workers of neighbouring stages may stand in for each other.
     """
 
     name: str

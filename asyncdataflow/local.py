@@ -23,4 +23,12 @@ class LocalEngine(Engine):
 
     def begin(self, plan: Plan) -> Run[Any]:
         """A run on the loop in which it is entered, or first asked for a result."""
-        return Run(plan.name, plan.graph, plan.params, plan.resources, plan.items, plan.buffer)
+        return Run(
+            plan.name,
+            plan.graph,
+            plan.params,
+            plan.resources,
+            plan.items,
+            plan.buffer,
+            fused=plan.fuse,
+        )

@@ -7,12 +7,14 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import resource_tracker
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from asyncdataflow.local import LocalEngine
 from tests import loops
 from tests.leak_check import allowed_parts, watch
 
@@ -62,6 +64,14 @@ def _nothing_left_behind(request: pytest.FixtureRequest, _shared_processes: None
     with watch(allowed_parts(request.node)):
         yield
     gc.freeze()
+
+
+@pytest.fixture(params=[True, False], ids=["fused", "apart"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run of the test as flows are by default; and with a worker of its own for each stage."""
+    begin = LocalEngine.begin
+    if not request.param:
+        monkeypatch.setattr(LocalEngine, "begin", lambda self, plan: begin(self, replace(plan, fuse=False)))
 
 
 def pytest_collection_finish() -> None:

@@ -22,6 +22,8 @@ from asyncdataflow import (
 from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.failing_flows import SORTS, OwnError, endless, numbers, raiser, same, same_in_thread
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 SECRET = "canary-7f3a"
 
 

@@ -18,6 +18,8 @@ import pytest
 from asyncdataflow import DataFlow, batch, stage
 from asyncdataflow.testing.seeded_loop import SeededLoop, SeededRealLoop
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 SEEDS = (0, 1)
 ITEMS = 3
 

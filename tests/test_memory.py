@@ -15,6 +15,8 @@ import pytest
 
 from asyncdataflow import DataFlow, batch, filter_, flatten, stage, take, zip_
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 class Item:
     """What can be watched while it lives."""

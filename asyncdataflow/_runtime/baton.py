@@ -85,8 +85,6 @@ class Probe:
 
     __slots__ = ("baton",)
 
-    tally = None
-
     def __init__(self, baton: Baton) -> None:
         self.baton = baton
 
@@ -98,7 +96,7 @@ class Probe:
         """Nothing is taken or put without being counted."""
         return 0, 0
 
-    def count_interrupted(self, tally: Tally) -> None:
+    def count_interrupted(self, tally: Tally, figures: Tally) -> None:
         """Nothing is done without being counted."""
 
 
@@ -225,9 +223,10 @@ class Stretch:
         lifted = self.progress()[0] if edge is self._inlet else 0
         return lifted, sum(outlet.on_the_way_to(edge) for outlet in self._outlets)
 
-    def count_interrupted(self, tally: Tally) -> None:
-        """Add what was done since it began, without ending it."""
-        self._count(tally, int(self._works))
+    def count_interrupted(self, tally: Tally, figures: Tally) -> None:
+        """Add what was done since it began of what ``tally`` counts to ``figures``, without ending it."""
+        if tally is self.tally:
+            self._count(figures, int(self._works))
 
     def _count(self, tally: Tally, in_hand: int) -> tuple[int, int]:
         put = len(self._behind) - self._laid_at_begin

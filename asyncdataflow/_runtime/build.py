@@ -15,6 +15,7 @@ from ..stage import Stage
 from .baton import Baton
 from .call import Bound, Calls
 from .channel import Channel, Sender
+from .fused import fuse
 from .parts import Parts
 from .resume import Resume
 from .routing import Discard, Edges, Outlet, Results
@@ -32,6 +33,8 @@ def build(
     resources: Mapping[str, Any],
     items: Any,
     parts: Parts,
+    *,
+    fused: bool = True,
 ) -> list[Work]:
     """Make the channels and what works on them, in the graph's order; nothing is started.
 
@@ -42,6 +45,7 @@ def build(
         resources: The run's resources, opened.
         items: What a feed reads.
         parts: What makes channels and workers.
+        fused: Workers of neighbouring stages may take an item through several of them in one go.
     """
     layout = graph.kept(lay_out)
     tracks = graph.kept(has_answered_source)
@@ -54,6 +58,8 @@ def build(
         bound = _bind(site.stage, params, resources, items) if site.takes_parameters else nothing
         outlet = (_tracked_outlet if tracks else _outlet)(site, channels, results, only=only)
         works.append(_work(site, channels, outlet, bound, graph, parts, tracks=tracks, resumes=resumes))
+    if fused and not tracks:
+        fuse(works)
     return works
 
 

@@ -65,7 +65,7 @@ class KeyedLoop(PlainLoop):
         self._known: _Known = "not yet"
         self._has_place = False
         self._worker = asyncio.current_task()
-        self._function = _by_key(self._set_key, self._function, awaits=call.awaits)
+        self.function = _by_key(self._set_key, self.function, awaits=call.awaits)
         self._stretch.on_interrupt = self._enter
 
     def _set_key(self, item: Any) -> None:
@@ -117,7 +117,7 @@ class KeyedLoop(PlainLoop):
                 # Whoever waits for items may as well wait for a place, and not beside an item.
                 self._channel.wake_next()
             await self._keyed.reserve()
-        self._has_place = self._suspends = False
+        self._has_place = self.suspends = False
         if not self._channel.ready:
             self._keyed.unreserve()
             return 0
@@ -130,9 +130,9 @@ class KeyedLoop(PlainLoop):
             return raised
         return super()._own_error(raised)
 
-    async def _finish(self, error: Exception | None, item: Any, result: Any) -> None:
+    async def finish(self, error: Exception | None, item: Any, result: Any) -> None:
         if self._known == "known":
-            await super()._finish(error, item, result)
+            await super().finish(error, item, result)
             await self._keyed_work.rest_of_key(self._call, self._key)
         elif self._known == "failed" and error is not None:
             await self._keyed_work.without_key(error, item)

@@ -82,6 +82,11 @@ class Channel(Sending[T]):
         self._store.on_drop = tell
 
     @property
+    def is_private(self) -> bool:
+        """One stage sends into it, and one takes out of it."""
+        return self._senders == self._receivers == 1
+
+    @property
     def abandoned(self) -> bool:
         """Every receiver has closed."""
         return self._abandoned
@@ -125,22 +130,23 @@ class Channel(Sending[T]):
     async def wait_for_item(self) -> None:
         """Wait until it is worth looking again; cancelled, nothing has happened."""
         self.baton.drop()
-        waiter: asyncio.Future[None] = self._loop.create_future()
+        waiter: asyncio.Future[bool] = self._loop.create_future()
         self._getters.append(waiter)
         try:
-            await waiter
+            promised = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
                 with suppress(ValueError):
                     self._getters.remove(waiter)
-            else:
+            elif waiter.result():
                 self.baton.drop()
                 self._grants -= 1
                 self._wake_getters()
             raise
-        # While the item is promised still: what a stretch leaves is promised to who waits for it.
-        self.baton.drop()
-        self._grants -= 1
+        if promised:
+            # While the item is promised still: what a stretch leaves is promised to who waits for it.
+            self.baton.drop()
+            self._grants -= 1
 
     def sender_closed(self) -> None:
         """One sender fewer; with the last, those who wait for items learn of the end."""
@@ -316,9 +322,14 @@ class Receiver(Generic[T]):
         """
         channel = self.channel
         while not channel.ready:
-            if channel.ended() or not self._open:
+            if self.over:
                 raise EndOfChannel(channel.name)
             await channel.wait_for_item()
+
+    @property
+    def over(self) -> bool:
+        """No item comes any more."""
+        return not self._open or self.channel.ended()
 
     def close(self) -> None:
         """Receive no more; once every receiver has closed, senders are told. Idempotent."""

@@ -53,7 +53,7 @@ class Edge(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._store: Store[T] = Store(name, buffer, overflow, tagged=tagged)
         self.queue = self._store.items
-        self._getters: deque[asyncio.Future[None]] = deque()
+        self._getters: deque[asyncio.Future[bool]] = deque()
         self._grants = 0
         self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
         self._senders = 0
@@ -98,6 +98,17 @@ class Edge(Generic[T]):
         if self._getters:
             self._wake_getters()
 
+    def passed(self, items: int) -> None:
+        """So many went by it, from the hand of the stage before it into that of the one behind."""
+        self._taken += items
+
+    def dismiss(self) -> None:
+        """Send away who waits for an item, with nothing promised to them."""
+        while self._getters:
+            waiter = self._getters.popleft()
+            if not waiter.done():
+                waiter.set_result(False)
+
     def laid(self) -> None:
         """Some were put in, in a stretch."""
         if self._getters:
@@ -131,7 +142,7 @@ class Edge(Generic[T]):
     def _promise_item(self) -> None:
         waiter = self._getters.popleft()
         if not waiter.done():
-            waiter.set_result(None)
+            waiter.set_result(True)
             self._grants += 1
 
     def _promise_slot(self) -> None:

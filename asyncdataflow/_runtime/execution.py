@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from ..delivery import has_answered_source
 from ..errors import ChannelClosed, ShutdownTimeoutError, UnevenZipError
 from ..graph import Graph
-from ..naming import annotate, describe_error
+from ..naming import describe_error
 from ..operators.combine import Zip
 from ..policy import Buffer
 from ..stats import RunState
@@ -30,7 +30,7 @@ from .channel import Channel, Receiver
 from .leaving import described, settled
 from .parts import parts_of
 from .resources import Resources
-from .supervise import not_an_ending, unordered_cancel
+from .supervise import not_an_ending, tell_of_further, unordered_cancel
 from .worker import Loop, Work
 
 __all__ = ("GRACE", "Execution")
@@ -52,6 +52,7 @@ class Execution:
         resources: Resources, not yet opened.
         items: What a feed reads.
         buffer: Results that the output edge holds.
+        fused: As of ``build``.
 
     Attributes:
         output: The output edge.
@@ -67,6 +68,8 @@ class Execution:
         resources: Mapping[str, Any],
         items: Any,
         buffer: int,
+        *,
+        fused: bool = True,
     ) -> None:
         self.name = name
         self.state: RunState = "running"
@@ -75,8 +78,8 @@ class Execution:
         self.works: list[Work] = []
         self._accounts = Accounts((), {})
         self.graph = graph
-        self._params = params
-        self._items = items
+        self._params, self._items = params, items
+        self._fused = fused
         self._loop = asyncio.get_running_loop()
         self._parts = parts_of(self._loop)
         self._resources = Resources(name, resources, params, self._parts.workshop)
@@ -134,8 +137,8 @@ class Execution:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.stop)
         else:
-            for lane in [work.calls.lane for work in self.works if work.calls.lane is not None]:
-                lane.forsake()
+            for work in self.works:
+                work.forsake()
 
     def fail(self, error: BaseException, work: Work | None = None) -> None:
         """The first failure stops the run; later ones become notes on it."""
@@ -146,10 +149,7 @@ class Execution:
             if work is not None:
                 work.supervisor.own(error)
         if self.failures:
-            if isinstance(self.failures[0], Exception):
-                annotate(self.failures[0], f"and then: {describe_error(error)}")
-            with suppress(Exception):
-                _logger.error("%s: a further failure: %s", self.name, describe_error(error), exc_info=error)
+            tell_of_further(error, self.failures[0], self.name)
         self.failures.append(error)
         self.stop(self._grace)
 
@@ -186,8 +186,9 @@ class Execution:
         self._opening = False
         if self._turned.done():
             return
+        given = self._params, opened, self._items
         try:
-            self.works = build(self.graph, self.output, self._params, opened, self._items, self._parts)
+            self.works = build(self.graph, self.output, *given, self._parts, fused=self._fused)
             self._start()
             await self._turned
         except asyncio.CancelledError:
@@ -197,17 +198,19 @@ class Execution:
             self.fail(error)
         left = await self._bury(self._loop.time() + self._patience)
         if left:
-            told = "\n".join(left)
-            _logger.error("%s: did not end within %s s:\n%s", self.name, self._grace, told)
-        # Of a run that came to its end, nothing is lost by what nobody wanted any more.
-        if left and self.state == "stopping":
-            self.fail(ShutdownTimeoutError(f"{self.name}: did not end within {self._grace} s:\n{told}"))
+            told = f"{self.name}: did not end within {self._grace} s:\n" + "\n".join(left)
+            _logger.error("%s", told)
+            # Of a run that came to its end, nothing is lost by what nobody wanted any more.
+            if self.state == "stopping":
+                self.fail(ShutdownTimeoutError(told))
 
     def _start(self) -> None:
         senders: dict[Channel[Any], list[Work]] = {}
         for work in self.works:
             if work.calls.lane is not None:
                 work.calls.lane.on_broken = lambda error, work=work: self.fail(error, work)
+            if work.group is not None:
+                work.group.serves = self._tasks.__setitem__
             for channel in work.outlet.channels:
                 senders.setdefault(channel, []).append(work)
         for channel, behind in senders.items():
@@ -220,28 +223,29 @@ class Execution:
             loops = work.loops()
             work.alive = len(loops)
             for loop in loops:
-                task = self._loop.create_task(
-                    self._guard(work, loop), name=f"{self.name}: {work.stage.title}"
-                )
-                self._tasks[task] = work
+                name = f"{self.name}: {work.stage.title}"
+                task = self._loop.create_task(self._guard(work, loop), name=name)
+                self._tasks.setdefault(task, work)  # An eager one may serve another stage by now.
                 task.add_done_callback(self._buried)
         self._holding_open.close()
 
     async def _guard(self, work: Work, loop: Loop) -> None:
         """A worker's task: whatever it raises is dealt with here, and no task ever fails.
 
-        ``KeyboardInterrupt`` and ``SystemExit`` in particular: out of a task they tear the
-        loop down around everything else.
+        ``KeyboardInterrupt`` and ``SystemExit`` too: out of a task they tear the loop down.
         """
         try:
-            await loop()
+            try:
+                await loop()
+            finally:
+                task = asyncio.current_task(self._loop)
+                work = work if task is None else self._tasks.get(task, work)
             if not work.leaving.asked:
                 self._finished()
         except UnevenZipError as error:
             if self.state != "draining" or not isinstance(work.stage.operator, Zip):
                 self.fail(error, work)
-            else:
-                # The sources were not stopped behind the same count.
+            else:  # The sources were not stopped behind the same count.
                 _logger.info("%s: drained with a row begun: %s", self.name, error)
         except ChannelClosed as error:
             self._demand_gone([work])
@@ -298,7 +302,7 @@ class Execution:
     def _retire(self, unwanted: Work | None) -> None:
         if unwanted is not None:
             unwanted.retired = True
-            self._cancel([task for task, of in self._tasks.items() if of is unwanted])
+            self._cancel(task for task, of in self._tasks.items() if of is unwanted)
             self._alarms.set(self._grace, self._end_with_retired)
 
     @property
@@ -320,7 +324,7 @@ class Execution:
         if not self._turned.done():
             self._turned.set_result(None)
 
-    def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+    def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         """Cancel each once: a second time would hit its clean-up."""
         self.output.baton.drop()
         for task in tasks:

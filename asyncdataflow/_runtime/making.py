@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from ..errors import ChannelClosed
@@ -75,10 +75,10 @@ class Making:
         """The counters, with what a stretch under way has done."""
         channels = [*self.outlet.channels, *(each.channel for each in self.inlets)]
         holder = channels[0].baton.holder if channels else None
-        if holder is None or holder.tally is not self.counters:
+        if holder is None:
             return self.counters
         figures = dataclasses.replace(self.counters)
-        holder.count_interrupted(figures)
+        holder.count_interrupted(self.counters, figures)
         return figures
 
     @property
@@ -93,6 +93,20 @@ class Making:
             counters.sent + counters.filtered + counters.skipped + counters.dead_lettered + counters.failed
         )
         return counters.received - ended
+
+    def watched(
+        self, function: Callable[[Any], Any], lay: Callable[[Any], None], *, awaits: bool
+    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
+        """The stage's function and what sends its results, as a stretch shall call them."""
+        return function, lay
+
+    def passing(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """What takes the stage's results where they go straight into the hand of the next stage."""
+        return function
+
+    def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
+        """What sends an item of a source, as a stretch shall call it."""
+        return lay
 
     async def _made(self, call: Call, item: Any) -> Any:
         """What the stage makes of an item, under its policies."""

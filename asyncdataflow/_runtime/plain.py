@@ -9,7 +9,7 @@ stretch and takes the long way, through ``Work``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from ..errors import EndOfChannel
@@ -22,9 +22,9 @@ from .result import checked, is_awaited
 from .routing import Outlet
 from .supervise import Counters
 
-__all__ = ("PlainLoop", "PlainWork")
+__all__ = ("NO_RESULT", "PlainLoop", "PlainWork")
 
-_NO_RESULT: Final = object()
+NO_RESULT: Final = object()
 """Stands where a stage has to return something that it never returns."""
 
 
@@ -44,9 +44,12 @@ class PlainWork(Protocol):
     leaving: Leaving
 
     def watched(
-        self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool
+        self, function: Callable[[Any], Any], lay: Callable[[Any], None], *, awaits: bool
     ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
         """The stage's function and what sends its results, as a stretch shall call them."""
+
+    def passing(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """What takes the stage's results where they go straight into the hand of the next stage."""
 
     async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:
         """What the stage makes of an item in the end, where the first attempt raised ``error``."""
@@ -65,6 +68,13 @@ class PlainLoop:
         work: Its stage's work.
         call: Its way to the stage's function, which has a ``direct`` one.
         lay: Puts a result into the edges behind the stage.
+
+    Attributes:
+        awaits: What the function returns is to be awaited.
+        function: The stage's function, as a stretch calls it.
+        lay: As given, watched.
+        none: What the function returns where that is no result.
+        suspends: It has done so of late.
     """
 
     def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None]) -> None:
@@ -74,17 +84,17 @@ class PlainLoop:
         self._channel = self._inlet.channel
         self._baton = self._channel.baton
         self._stretch = Stretch(self._baton, self._channel, work.outlet.ways, work.counters, works=True)
-        self._function, self._lay = work.watched(call.direct, lay, self._stretch, awaits=call.awaits)
-        self._none = _NO_RESULT if work.outlet.keeps_none else None
+        self.awaits = call.awaits
+        self.function, self.lay = work.watched(call.direct, lay, awaits=call.awaits)
+        self.none = NO_RESULT if work.outlet.keeps_none else None
         self._probe = Probe(self._baton)
-        self._suspends = False
+        self.suspends = False
         self._usual: type = int
-        self._turn = Turn(asyncio.get_running_loop())
 
     async def run(self) -> None:
         """Work to the end of the input."""
-        work, channel, turn, free = self._work, self._channel, self._turn, self._work.outlet.free
-        go = self._await_each if self._call.awaits else self._call_each
+        work, channel, free = self._work, self._channel, self._work.outlet.free
+        turn = Turn(asyncio.get_running_loop())
         while not work.leaving.asked:
             lying, room, left = channel.ready, free(), turn.left
             fit = lying if lying < room else room
@@ -98,10 +108,10 @@ class PlainLoop:
                     return
                 turn.begin()
                 continue
-            if not fit or self._suspends or not self._may_stretch():
+            if not fit or self.suspends or not self._may_stretch():
                 done = await self._one_by_one()
             else:
-                done = await go(fit if fit < left else left)
+                done = await self.advance(fit if fit < left else left)
             if not done:
                 turn.begin()
             elif turn.is_idle_after(done, fit):
@@ -109,9 +119,19 @@ class PlainLoop:
             elif turn.due(done):
                 await asyncio.sleep(0)
 
+    def advance(self, items: int) -> Coroutine[Any, Any, int]:
+        """A stretch of so many items, or with 0 some one by one.
+
+        Returns:
+            How many that may have been; 0 where others ran meanwhile.
+        """
+        if items < 1 or self.suspends:
+            return self._one_by_one()
+        return self._await_each(items) if self.awaits else self._call_each(items)
+
     async def _await_each(self, items: int) -> int:
         """A stretch of coroutines; how many items that may have been, 0 where others ran meanwhile."""
-        function, lay, none, usual = self._function, self._lay, self._none, self._usual
+        function, lay, none, usual = self.function, self.lay, self.none, self._usual
         stretch, baton = self._stretch, self._baton
         item = result = error = None
         lying = stretch.lift(items)
@@ -125,7 +145,7 @@ class PlainLoop:
                 if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = not stretch.laid
+                    self.suspends = not stretch.laid
                     break
                 if result is not none:
                     lay(result)
@@ -139,14 +159,14 @@ class PlainLoop:
                 raise
         failed = error is not None
         try:
-            await self._finish(error, item, result)
+            await self.finish(error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
         return items if failed else 0
 
     async def _call_each(self, items: int) -> int:
         """A stretch of plain calls; as above."""
-        function, lay, none, usual = self._function, self._lay, self._none, self._usual
+        function, lay, none, usual = self.function, self.lay, self.none, self._usual
         stretch, baton = self._stretch, self._baton
         item = result = error = None
         lying = stretch.lift(items)
@@ -162,7 +182,7 @@ class PlainLoop:
                 if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = not stretch.laid
+                    self.suspends = not stretch.laid
                     break
                 if result is not none:
                     lay(result)
@@ -176,7 +196,7 @@ class PlainLoop:
                 raise
         failed = error is not None
         try:
-            await self._finish(error, item, result)
+            await self.finish(error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
         return items if failed else 0
@@ -188,7 +208,7 @@ class PlainLoop:
             1 behind an item that did not suspend; 0 where others ran.
         """
         work, channel, baton, probe = self._work, self._channel, self._baton, self._probe
-        function, awaits, none = self._function, self._call.awaits, self._none
+        function, awaits, none = self.function, self.awaits, self.none
         counters, outlet, leaving = work.counters, work.outlet, work.leaving
         while channel.ready and not leaving.asked:
             result = error = None
@@ -206,10 +226,10 @@ class PlainLoop:
                 error = self._own_error(raised)
                 if error is None:
                     raise
-            self._suspends = baton.holder is not probe
+            self.suspends = baton.holder is not probe
             waits = False
             if error is None and result is not none and outlet.free() > 0 and self._is_first():
-                self._lay(self._made_of(item, result))
+                self.lay(self._made_of(item, result))
                 counters.sent += 1
                 counters.settled += 1
                 for each in outlet.ways:
@@ -218,10 +238,10 @@ class PlainLoop:
             else:
                 waits = result is not none and outlet.is_full()
                 try:
-                    await self._finish(error, item, result)
+                    await self.finish(error, item, result)
                 finally:
                     error = item = None  # The error's traceback has this frame: a cycle.
-            if not self._suspends:
+            if not self.suspends:
                 return int(not waits)
         return 0
 
@@ -230,7 +250,7 @@ class PlainLoop:
             self._baton.drop()
         return self._work.own_error(raised)
 
-    async def _finish(self, error: Exception | None, item: Any, result: Any) -> None:
+    async def finish(self, error: Exception | None, item: Any, result: Any) -> None:
         """The long way for an item: it has failed, there is no room, or somebody else ran meanwhile."""
         if error is None:
             result = self._made_of(item, result)

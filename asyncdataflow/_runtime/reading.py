@@ -45,6 +45,7 @@ class Reading(Making):
         self.draining = False
         self.reading = False
         self._stop_making: Callable[[], None] | None = None
+        self._lay = self.outlet.laying()
         self._answers = Answers(self.stage, self.leaving, resume) if self.calls.is_answered else None
 
     @property
@@ -211,7 +212,7 @@ class Reading(Making):
 
     def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
         """What pulls in stretches, where nothing else has to be done about an item."""
-        lay = self.outlet.laying()
+        lay = self._lay
         if lay is None or self.limiter is not None:
             return None
         baton = self.outlet.channels[0].baton

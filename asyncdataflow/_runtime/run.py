@@ -40,6 +40,7 @@ class Run(AsyncIterator[T], Generic[T]):
         resources: Resources, not yet opened.
         items: What a feed reads.
         buffer: Results that the output edge holds.
+        fused: Workers of neighbouring stages may stand in for each other.
 
     Example:
         >>> import asyncio
@@ -61,12 +62,14 @@ class Run(AsyncIterator[T], Generic[T]):
         resources: Mapping[str, Any],
         items: Any = None,
         buffer: int = 128,
+        *,
+        fused: bool = True,
     ) -> None:
         self._execution: Execution | None = None
         self._name = name
         self.graph = graph
         self._make: Callable[[], Execution] | None = functools.partial(
-            Execution, name, graph, params, resources, items, buffer
+            Execution, name, graph, params, resources, items, buffer, fused=fused
         )
         self._tally = Counters()
         self._stretch: TakingStretch[T] = TakingStretch(Baton(), None, self._tally)

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import StageCancelledError
 from ..message import DeadLetter
-from ..naming import annotate, describe_item, place
+from ..naming import annotate, describe_error, describe_item, place
 from ..policy import DeadLetterPolicy, Retry
 from ..stage import Stage
 from .channel import Sender
 from .tracked import Tracked
 
-__all__ = ("Counters", "Supervisor", "TrackedSupervisor", "not_an_ending", "own_cancel", "unordered_cancel")
+__all__ = (
+    "Counters",
+    "Supervisor",
+    "TrackedSupervisor",
+    "not_an_ending",
+    "own_cancel",
+    "tell_of_further",
+    "unordered_cancel",
+)
+
+_logger = logging.getLogger("asyncdataflow")
 
 
 @dataclass(slots=True)
@@ -180,3 +192,11 @@ def own_cancel(error: asyncio.CancelledError) -> StageCancelledError:
     made = StageCancelledError("the stage raised CancelledError, and nobody had cancelled it")
     made.__cause__ = error
     return made
+
+
+def tell_of_further(error: BaseException, first: BaseException, name: str) -> None:
+    """A run that has failed fails once more: said on the first error, and logged."""
+    if isinstance(first, Exception):
+        annotate(first, f"and then: {describe_error(error)}")
+    with suppress(Exception):
+        _logger.error("%s: a further failure: %s", name, describe_error(error), exc_info=error)

@@ -20,7 +20,7 @@ class TrackedLoop(PlainLoop):
     """One worker; see ``PlainLoop``."""
 
     async def _await_each(self, items: int) -> int:
-        function, lay, none, usual = self._function, self._lay, self._none, self._usual
+        function, lay, none, usual = self.function, self.lay, self.none, self._usual
         stretch, baton = self._stretch, self._baton
         item = result = error = None
         lying = stretch.lift(items)
@@ -35,7 +35,7 @@ class TrackedLoop(PlainLoop):
                 if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = not stretch.laid
+                    self.suspends = not stretch.laid
                     break
                 self._settle(item, result)
                 result = None
@@ -48,13 +48,13 @@ class TrackedLoop(PlainLoop):
                 raise
         failed = error is not None
         try:
-            await self._finish(error, item, result)
+            await self.finish(error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
         return items if failed else 0
 
     async def _call_each(self, items: int) -> int:
-        function, lay, none, usual = self._function, self._lay, self._none, self._usual
+        function, lay, none, usual = self.function, self.lay, self.none, self._usual
         stretch, baton = self._stretch, self._baton
         item = result = error = None
         lying = stretch.lift(items)
@@ -71,7 +71,7 @@ class TrackedLoop(PlainLoop):
                 if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = not stretch.laid
+                    self.suspends = not stretch.laid
                     break
                 self._settle(item, result)
                 result = None
@@ -84,18 +84,18 @@ class TrackedLoop(PlainLoop):
                 raise
         failed = error is not None
         try:
-            await self._finish(error, item, result)
+            await self.finish(error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
         return items if failed else 0
 
     def _settle(self, item: Tracked, result: Any) -> None:
         """In a stretch: a result that was looked at leaves, or is none."""
-        if result is self._none:
+        if result is self.none:
             item.settle()
         else:
             item.item = result
-            self._lay(item)
+            self.lay(item)
 
     def _value_of(self, item: Tracked) -> Any:
         return item.item

@@ -15,11 +15,11 @@ from typing import Any
 from ..errors import EndOfChannel
 from ..naming import annotate, describe_error
 from ..operators.protocol import StreamOperator
-from .baton import Stretch
 from .by_key import KeyedLoop
 from .call import Call
 from .chunked import Chunked
 from .counted import Counted
+from .fused import Group, Role
 from .keyed import Keyed
 from .order import Order
 from .ordered import OrderedLoop
@@ -29,6 +29,7 @@ from .reading import Loop, Reading
 from .together import write_together
 from .tracked_operator import TrackedInlet, origins_of
 from .tracked_plain import TrackedLoop
+from .walker import Walker
 
 __all__ = ("NOTHING", "Loop", "Work")
 
@@ -43,12 +44,16 @@ class Work(Reading):
     Attributes:
         alive: Workers that have not ended.
         retired: Nobody wants more from it; its cancellation is its end.
+        group: The group that it belongs to, if it does.
+        role: What it is there.
     """
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
         self.retired = False
         self.alive = 0
+        self.group: Group | None = None
+        self.role: Role | None = None
         self._chunked = self._in_chunks() if self._may_chunk else None
 
     @functools.cached_property
@@ -67,6 +72,11 @@ class Work(Reading):
         behind = 0 if self.stage.key is None else self._keyed.parked
         return behind + (0 if self._chunked is None else self._chunked.waiting)
 
+    def forsake(self) -> None:
+        """The loop is gone, and its threads are to end by themselves."""
+        if self.calls.lane is not None:
+            self.calls.lane.forsake()
+
     def let_go(self) -> None:
         """Break the cycles, when the run is over."""
         for channel in self.outlet.channels:
@@ -74,6 +84,8 @@ class Work(Reading):
         self.calls.let_go()
         if self.calls.lane is not None:
             self.calls.lane.on_broken = None
+        if self.group is not None:
+            self.group.let_go()
 
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
@@ -86,21 +98,37 @@ class Work(Reading):
             return [functools.partial(self._stream, stage.operator)]
         if self._chunked is not None:
             return [self._chunked.work] * self._chunked.workers
+        return self._in_stretches() or self._item_by_item()
+
+    def _in_stretches(self) -> list[Loop]:
+        """Of a stage on the loop; none, where its items have to be taken one by one."""
+        stage, lay = self.stage, self._lay
         sorted_ = stage.concurrency > 1 and (stage.ordered or stage.key is not None)
-        lay = None if self.tracks and sorted_ else self.outlet.laying()
-        if lay is not None and self._is_plain():
-            sort: Callable[..., PlainLoop] = TrackedLoop if self.tracks else PlainLoop
-            if stage.concurrency > 1 and stage.key is not None:
-                sort = functools.partial(KeyedLoop, key=stage.key, keyed=self._keyed)
-            elif stage.concurrency > 1 and stage.ordered:
-                sort = functools.partial(OrderedLoop, order=self._order)
-            return [functools.partial(self._plain, lay, sort)] * stage.concurrency
+        if lay is None or (self.tracks and sorted_) or not self._is_plain():
+            return []
+        if self.group is not None and self.role is not None:
+            return [functools.partial(self._served, self.group, self.role, lay)]
+        sort: Callable[..., PlainLoop] = TrackedLoop if self.tracks else PlainLoop
+        if sorted_ and stage.key is not None:
+            sort = functools.partial(KeyedLoop, key=stage.key, keyed=self._keyed)
+        elif sorted_:
+            sort = functools.partial(OrderedLoop, order=self._order)
+        return [functools.partial(self._plain, lay, sort)] * stage.concurrency
+
+    def _item_by_item(self) -> list[Loop]:
+        stage = self.stage
         work: Callable[[Call, Any], Coroutine[Any, Any, None]] = self.whole
         if stage.concurrency > 1 and stage.key is not None:
             work = self.keyed_item
         elif stage.concurrency > 1 and stage.ordered:
             work = self._in_turn if self._many else self._in_order
         return [functools.partial(self._take, work)] * stage.concurrency
+
+    @property
+    def is_fusable(self) -> bool:
+        """It has one worker, which has nothing of its own and makes at most one item of each."""
+        alone = self.stage.concurrency == 1 and not self.stage.per_worker
+        return alone and self._is_plain() and self._lay is not None
 
     def _is_plain(self) -> bool:
         """At most one item of each, and nothing to do on the way."""
@@ -115,6 +143,11 @@ class Work(Reading):
                 await sort(self, call, lay).run()
             finally:
                 self.leaving.begin()
+
+    async def _served(self, group: Group, role: Role, lay: Callable[[Any], None]) -> None:
+        """The life of a worker that serves this stage first, and others of its group later."""
+        async with self.calls.worker() as call:
+            await Walker(group, role, call, lay).run()
 
     @property
     def _may_chunk(self) -> bool:
@@ -238,12 +271,6 @@ class Work(Reading):
             origins.end()
         finally:
             self.leaving.begin()
-
-    def watched(
-        self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool
-    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
-        """The stage's function and what sends its results, as a stretch shall call them."""
-        return function, lay
 
     async def whole(self, call: Call, item: Any) -> None:
         """An item from taking to sending."""

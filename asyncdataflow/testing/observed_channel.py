@@ -105,6 +105,11 @@ class ObservedChannel(Channel[Any]):
         """As in ``Edge``."""
         return self.lift(most).__next__
 
+    def passed(self, items: int) -> None:
+        """As in ``Edge``."""
+        self._accepted += items
+        super().passed(items)
+
     def laying(self) -> Callable[[Any], None]:
         """As in ``Edge``."""
         lay = super().laying()

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from .._runtime.baton import Stretch
+from .._runtime.baton import Probe, Stretch
 from .._runtime.call import Call
 from .._runtime.chunked import Chunked
 from .._runtime.job import LaneIterator
@@ -170,11 +170,11 @@ class ObservedWork(Work):
         return made
 
     def watched(
-        self, function: Callable[[Any], Any], lay: Callable[[Any], None], stretch: Stretch, *, awaits: bool
+        self, function: Callable[[Any], Any], lay: Callable[[Any], None], *, awaits: bool
     ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
         """As in ``Work``."""
 
-        async def settled(made: Any, item: Any) -> Any:
+        async def settled(made: Any, item: Any, holder: Stretch | Probe | None) -> Any:
             try:
                 made = await made
             except BaseException as error:
@@ -182,24 +182,25 @@ class ObservedWork(Work):
                 raise
             finally:
                 self._calling -= 1
-            return self._made_in(stretch, made, item)
+            return self._made_in(made, item, holder)
 
         def call(item: Any) -> Any:
             self._number()
             self._trace.note(f"{self.stage.title} begins {{}}", item)
             self._enter()
+            holder = self.inlets[0].channel.baton.holder
             ends = True
             try:
                 made = function(item)
                 if awaits or is_awaited(type(made)):
                     ends = False
-                    return settled(made, item)
+                    return settled(made, item, holder)
             except BaseException as error:
                 self._trace.note(f"{self.stage.title} raises {{}} on {{}}", error, item)
                 raise
             finally:
                 self._calling -= ends
-            return self._made_in(stretch, made, item)
+            return self._made_in(made, item, holder)
 
         def lay_one(made: Any) -> None:
             self._leaves(made)
@@ -207,10 +208,20 @@ class ObservedWork(Work):
 
         return call, lay_one
 
-    def _made_in(self, stretch: Stretch, made: Any, item: Any) -> Any:
-        """What a function made, which the stretch drops at once where it is no result."""
+    def passing(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """As in ``Work``."""
+
+        def call(item: Any) -> Any:
+            self._leaves(item)
+            return function(item)
+
+        return call
+
+    def _made_in(self, made: Any, item: Any, holder: Stretch | Probe | None) -> Any:
+        """What a function made; an undisturbed stretch drops it at once where it is no result."""
         self._trace.note(f"{self.stage.title} makes {{}} of {{}}", made, item)
-        if made is not None or self.outlet.keeps_none or stretch.baton.holder is not stretch:
+        kept = isinstance(holder, Probe) or self.inlets[0].channel.baton.holder is not holder
+        if made is not None or self.outlet.keeps_none or kept:
             self._outcomes[self._numbers[asyncio.current_task()]] = made
             self._check_waiting(2 * self.stage.concurrency)
         elif self._sorted:
@@ -252,7 +263,8 @@ class ObservedWork(Work):
         if self.stage.role == "source":
             self._pulled()
         elif isinstance(self.stage.operator, StreamOperator):
-            self._stood_for += _weight(self.stage.operator, item.item if self.tracks else item)
+            made = item.item if self.tracks else item
+            self._stood_for += len(made) if isinstance(self.stage.operator, Batch) else 1
         else:
             self._goes_on()
         try:
@@ -340,8 +352,3 @@ class ObservedWork(Work):
 def _bare(made: Any) -> Any:
     """What people know of it."""
     return made.item if isinstance(made, Tracked) else made
-
-
-def _weight(operator: StreamOperator, item: Any) -> int:
-    """How many items one that an operator makes stands for, where that can be said."""
-    return len(item) if isinstance(operator, Batch) else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import chunks, edges, lives, stages, stretches, threads
+from . import chunks, edges, lives, rows, stages, stretches, threads
 
 __all__ = ("MUTANTS",)
 
@@ -10,6 +10,7 @@ MUTANTS = (
     *edges.MUTANTS,
     *stages.MUTANTS,
     *stretches.MUTANTS,
+    *rows.MUTANTS,
     *threads.MUTANTS,
     *chunks.MUTANTS,
     *lives.MUTANTS,

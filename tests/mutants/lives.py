@@ -36,7 +36,7 @@ MUTANTS = (
         "stop of one worker",
         "when nobody wants more of a stage, one of its workers is cancelled and the others are not",
         "_runtime/execution.py",
-        "            self._cancel([task for task, of in self._tasks.items() if of is unwanted])\n",
+        "            self._cancel(task for task, of in self._tasks.items() if of is unwanted)\n",
         "            self._cancel([task for task, of in self._tasks.items() if of is unwanted][:1])\n",
     ),
     Mutant(

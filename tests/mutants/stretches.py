@@ -20,7 +20,7 @@ MUTANTS = (
                 if result is not none:
                     usual = self._usual = type(checked(result))
                 if baton.holder is not stretch:
-                    self._suspends = not stretch.laid
+                    self.suspends = not stretch.laid
                     break
 """,
         """\

@@ -41,10 +41,11 @@ LONG = settings(ORDINARY, max_examples=3_000)
 pytestmark = pytest.mark.timeout(300)
 
 
-async def consumed(built, buffer, pace):
+async def consumed(built, buffer, pace, fuse):
     """What a consumer sees of a run."""
     results, error = [], None
     flow = built.flow()
+    flow.fuse = fuse
     run = flow.stream(buffer=buffer)
     try:
         async with run:
@@ -57,17 +58,17 @@ async def consumed(built, buffer, pace):
     return Observed(results, built.letters, error), run
 
 
-def seen(definition, seed, notation, buffer, pace):
+def seen(definition, seed, notation, buffer, pace, fuse):
     """A run on a loop of its own: what came of it, and what its stages counted at the end."""
     built = Built(definition, notation)
     with asyncio.Runner(loop_factory=lambda: SimulatedLoop(seed, most_turns=MOST_TURNS)) as runner:
-        observed, run = runner.run(consumed(built, buffer, pace))
+        observed, run = runner.run(consumed(built, buffer, pace, fuse))
     return observed, run.stats().stages
 
 
-def check(definition, seed, notation, buffer, pace):
+def check(definition, seed, notation, buffer, pace, fuse):
     expected = outcome(definition)
-    observed, stages = seen(definition, seed, notation, buffer, pace)
+    observed, stages = seen(definition, seed, notation, buffer, pace, fuse)
     event(f"ends with {observed.error or ('results' if observed.results else 'nothing')}")
     wrong = complaint(expected, observed)
     note(f"results: {observed.results}\ndead letters: {observed.letters}\nerror: {observed.error}")
@@ -82,27 +83,30 @@ CASE = {
     "notation": st.sampled_from(NOTATIONS),
     "buffer": st.sampled_from([1, 2, 128]),
     "pace": st.integers(0, 2),
+    "fuse": st.booleans(),
 }
 
 
 @ORDINARY
 @given(definition=definitions(ON_LOOP), **CASE)
-def test_a_definition_runs_to_the_result_of_the_model(definition, seed, notation, buffer, pace):
-    check(definition, seed, notation, buffer, pace)
+def test_a_definition_runs_to_the_result_of_the_model(definition, seed, notation, buffer, pace, fuse):
+    check(definition, seed, notation, buffer, pace, fuse)
 
 
 @FEWER
 @given(definition=definitions(ANYWHERE), **CASE)
-def test_so_does_one_with_threads_and_processes(definition, seed, notation, buffer, pace):
-    check(definition, seed, notation, buffer, pace)
+def test_so_does_one_with_threads_and_processes(definition, seed, notation, buffer, pace, fuse):
+    check(definition, seed, notation, buffer, pace, fuse)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @LONG
 @given(definition=definitions(ON_LOOP) | definitions(ANYWHERE), **CASE)
-def test_thousands_of_definitions_run_to_the_result_of_the_model(definition, seed, notation, buffer, pace):
-    check(definition, seed, notation, buffer, pace)
+def test_thousands_of_definitions_run_to_the_result_of_the_model(
+    definition, seed, notation, buffer, pace, fuse
+):
+    check(definition, seed, notation, buffer, pace, fuse)
 
 
 @ORDINARY
@@ -117,7 +121,7 @@ def test_a_definition_with_a_fault_is_refused_with_its_place(definition, notatio
 @settings(ORDINARY, max_examples=60)
 @given(definitions(ANYWHERE), SEEDS)
 def test_one_schedule_gives_one_run_in_every_notation(definition, seed):
-    runs = [seen(definition, seed, notation, 2, 1)[0] for notation in NOTATIONS]
+    runs = [seen(definition, seed, notation, 2, 1, fuse=True)[0] for notation in NOTATIONS]
     assert len(set(map(repr, runs))) == 1
 
 

@@ -11,6 +11,8 @@ import pytest
 from asyncdataflow import DataFlow
 from asyncdataflow.testing.virtual_clock import run_virtual
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 STEPS = range(60)
 
 

@@ -13,6 +13,8 @@ from asyncdataflow.errors import ShutdownTimeoutError
 from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.ticking_flows import DEADLINE, Ticking, collected, double, now, numbers, turns
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def test_a_generator_ends_at_its_next_yield_that_item_included():
     source = Ticking()

@@ -16,6 +16,8 @@ from asyncdataflow.testing.seeded_loop import run_seeded
 from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.ticking_flows import DEADLINE, Ticking, collected, double, now, numbers, turns
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 class TestStop:
     def test_it_cancels_at_the_await(self):

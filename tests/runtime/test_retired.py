@@ -11,6 +11,8 @@ from asyncdataflow import DataFlow, balance, stage, take, through
 from asyncdataflow.errors import ChannelClosed
 from asyncdataflow.testing.virtual_clock import run_virtual
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 DEADLINE = 20.0
 """Seconds until a handshake with a thread counts as failed; never waited for in full."""
 

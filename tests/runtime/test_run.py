@@ -14,6 +14,8 @@ from asyncdataflow import DataFlow, Run, stage, take
 from asyncdataflow.errors import BusyRunError
 from asyncdataflow.testing.virtual_clock import run_virtual
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 TURNS = 50
 """Loop turns within which a run that was told to stop has to be gone, where nothing awaits."""
 

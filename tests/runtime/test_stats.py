@@ -10,6 +10,8 @@ import pytest
 from asyncdataflow import DataFlow, Retry, dead_letter, filter_, stage, take
 from asyncdataflow.testing.virtual_clock import run_virtual
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 async def numbers(limit=5):
     for number in range(limit):

@@ -15,6 +15,8 @@ from asyncdataflow import DataFlow, stage, take
 from asyncdataflow.errors import ShutdownTimeoutError
 from asyncdataflow.testing.virtual_clock import run_virtual
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 DEADLINE = 20.0
 """Seconds until a handshake with a thread counts as failed; never waited for in full."""
 

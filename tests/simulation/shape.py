@@ -104,6 +104,8 @@ class Shape:
 
         def make() -> DataFlow[Any, Any]:
             flow, claim = self.build()
+            # Drawn from the seed: half of them with a worker for each stage.
+            flow.fuse = random.random() < 0.5
             claims[:] = [claim]
             if acks:
                 faults = self.faults(mode)

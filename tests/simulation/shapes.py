@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from . import chunks, endings, fan_in, fan_out, policies, workers
+from . import chunks, endings, fan_in, fan_out, policies, rows, workers
 from .shape import Shape
 
 __all__ = ("SHAPES",)
 
-SHAPES: dict[str, Shape] = {
-    each.name: each
-    for family in (fan_in, fan_out, workers, chunks, policies, endings)
-    for each in family.SHAPES
-}
+_FAMILIES = (fan_in, fan_out, rows, workers, chunks, policies, endings)
+
+SHAPES: dict[str, Shape] = {each.name: each for family in _FAMILIES for each in family.SHAPES}

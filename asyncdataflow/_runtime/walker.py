@@ -1,0 +1,110 @@
+"""The loop of a worker of a group: whichever role it serves at the moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .call import Call
+from .clock import Turn
+from .fused import Group, Role
+from .walk import Walk
+
+__all__ = ("Walker",)
+
+
+class Walker(Walk):
+    """One worker; made in its task.
+
+    Args:
+        group: Its group.
+        role: What it serves first.
+        call: The way to that stage's function, which has a ``direct`` one.
+        lay: Puts a result into the edges behind that stage.
+
+    Attributes:
+        role: What it serves: others change that, while it waits or is inside a stage's function.
+        task: Its task.
+        waits: It waits for an item, or gives way to others first.
+    """
+
+    def __init__(self, group: Group, role: Role, call: Call, lay: Callable[[Any], None]) -> None:
+        task = asyncio.current_task(group.loop)
+        assert task is not None, "made in a task"  # noqa: S101 - for the type checker
+        role.open(self, call, lay)
+        super().__init__(group.baton)
+        self.role = role
+        self.task = task
+        self.waits = False
+        self._group = group
+        self._turn = Turn(group.loop)
+
+    async def run(self) -> None:
+        """Work to the end of the input of whatever it serves then."""
+        turn, baton, reach = self._turn, self.baton, self._group.reach
+        try:
+            while True:
+                baton.drop()  # Whoever walks may be inside this stage, and serves it then.
+                role = self.role
+                if role.work.leaving.asked:
+                    return
+                lying, left = role.channel.ready, turn.left
+                last, fit = reach(role.place, lying) if lying else (role.place, 0)
+                if not fit and turn.patience:
+                    await self._idle(turn.give_way())
+                    continue
+                if not lying:
+                    if role.inlet.over:
+                        return
+                    await self._idle(role.channel.wait_for_item())
+                    turn.begin()
+                    continue
+                if last == role.place and role.loop is not None:
+                    done = await role.loop.advance(fit if fit < left else left)
+                else:
+                    done = await self._walk(last, fit if fit < left else left)
+                if not done:
+                    turn.begin()
+                elif turn.is_idle_after(done, fit):
+                    await self._idle(turn.give_way())
+                elif turn.due(done):
+                    await asyncio.sleep(0)
+        finally:
+            self.role.work.leaving.begin()
+            self.role.close()
+
+    async def _idle(self, wait: Awaitable[None]) -> None:
+        """Until it is worth looking again, here or, in another role, elsewhere."""
+        self.waits = True
+        try:
+            await wait
+        finally:
+            self.waits = False
+
+    async def _walk(self, last: int, items: int) -> int:
+        """Take so many items as far as this place; how many that may have been, 0 where others ran."""
+        self._group.watch()
+        ended = await self.along(self._group.path(self.role.place, last), items)
+        if ended is None:
+            self.end()
+            return items
+        error, made = ended
+        loop = self.role.loop
+        assert loop is not None, "open"  # noqa: S101 - for the type checker
+        finishing = loop.finish(error, made, made)
+        done = int(error is not None)
+        del ended, error, made  # The traceback gets this frame: a cycle.
+        await finishing
+        return done
+
+    def own_error(self, raised: BaseException) -> Exception | None:
+        """As in ``Walk``: of the stage that this serves from now on, because it is in there."""
+        super().own_error(raised)
+        if not isinstance(raised, asyncio.CancelledError | Exception):
+            return None
+        return self.role.work.own_error(raised)
+
+    def disturbed(self, at: int) -> None:
+        """As in ``Walk``."""
+        self._group.disturbed(self, self.role.place + at)
