@@ -1,10 +1,9 @@
 """Execution: one run from its first worker to its last, whatever ends it.
 
-A runner task of its own opens resources, starts the workers and sees them buried; the consumer
-only waits for results and the end. (An async generator that held a task group instead would
-deliver a failure as a cancellation of whatever the consumer happens to await, PEP 789.) It
-ends in one of four ways: the workers finish; one fails; ``drain`` lets what is in flight finish;
-``stop`` cancels. Always in this order: workers, then threads and processes, then resources.
+A runner task of its own opens resources, starts the workers and sees them buried; the consumer only
+waits. (An async generator that held a task group would deliver a failure as a cancellation of what
+the consumer happens to await, PEP 789.) It ends in one of four ways: workers finish; one fails;
+``drain``; ``stop``. Always in this order: workers, then threads and processes, then resources.
 """
 
 from __future__ import annotations
@@ -367,9 +366,8 @@ class Execution:
     async def _cancel_tasks(self, deadline: float) -> list[str]:
         """Cancel until nothing is left or the deadline passes.
 
-        Downstream first, so that nobody sees an input end that did not end. The first
-        cancel has half of the grace to itself, for clean-up that awaits; then the rest is
-        halved again and again, for stages that swallow it.
+        Downstream first, so that nobody sees an input end that did not end. Half of the grace is
+        for clean-up that awaits; the rest is halved again and again, for stages that swallow it.
         """
         self._cancel(list(reversed(self._tasks)))
         while self._tasks:
