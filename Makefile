@@ -52,6 +52,10 @@ simulate: $(VENV)/.test  ## Run every shape of graph under thousands of seeds, a
 mutants: $(VENV)/.test  ## Break the runtime on purpose, and see which tests notice
 	$(BIN)/python -m tests.mutants
 
+.PHONY: chaos
+chaos: $(VENV)/.test  ## Kill every route fifty times while its input goes on, and count what is lost
+	$(BIN)/python -m tests.chaos.delivery
+
 # What they print is Markdown with date, machine and command, for benchmarks/RESULTS.md.
 .PHONY: bench
 bench: $(VENV)/.test  ## Run all benchmarks, and draw the speed table into build/plots

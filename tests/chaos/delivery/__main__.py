@@ -15,8 +15,9 @@ from contextlib import ExitStack
 
 from tests.servers import Nats, Postgres, cluster, running
 
-from .play import Verdict, play
+from .play import play
 from .routes import ROUTES, Place, Route
+from .verdict import Verdict
 
 
 def run_all(routes: list[Route], kills: int, seed: int) -> int:

@@ -30,7 +30,7 @@ def big(route, place):
     return Play(route, place, random.Random(), size=1000, steady=0)
 
 
-@pytest.mark.parametrize("name", ["lines-sqlite-plain", "lines-sqlite-upsert", "lines-sqlite-transactional"])
+@pytest.mark.parametrize("name", ["lines-sqlite-plain", "lines-sqlite-transactional"])
 def test_a_full_disk_under_sqlite(name, tmp_path):
     route = ROUTES[name]
     with small_disk(tmp_path, "256k") as disk, big(route, Place(str(tmp_path), disk=str(disk))) as playing:
@@ -39,15 +39,13 @@ def test_a_full_disk_under_sqlite(name, tmp_path):
         assert playing.finish().faults(route.allowed(1)) == []
 
 
-@pytest.mark.parametrize("name", ["queue-lines"])
-def test_no_room_for_lines(name, tmp_path, postgres, new_name):
-    route = ROUTES[name]
+def test_no_room_for_lines(tmp_path, postgres, new_name):
+    route = ROUTES["queue-lines"]
     with big(route, Place(str(tmp_path), new_name("chaos"), dsn=postgres.dsn)) as playing:
         stopped(playing, "StorageFullError", "sh", "-c", LIMIT, "sh")
         assert playing.finish().faults(route.allowed(1)) == []
 
 
-# Of each thread, the calls from this one on: that of the sink, or before it that of the positions.
 @pytest.mark.parametrize("name", ["lines-sqlite-plain", "lines-sqlite-transactional"])
 def test_an_fsync_that_fails(name, tmp_path):
     check_eio(ROUTES[name], Place(str(tmp_path)))
@@ -58,7 +56,7 @@ def test_an_fsync_of_lines_that_fails(tmp_path, postgres, new_name):
 
 
 def check_eio(route, place):
-    before = failing_fsync("5+")
+    # Of each thread, the calls from this one on: those of the sink, or of the file of positions.
     with big(route, place) as playing:
-        stopped(playing, "StorageError", *before)
+        stopped(playing, "StorageError", *failing_fsync("5+"))
         assert playing.finish().faults(route.allowed(1)) == []

@@ -6,10 +6,13 @@ import random
 
 import pytest
 
-from tests.chaos.delivery.play import Play, until, wait
+from tests.chaos.delivery.outside import until, wait
+from tests.chaos.delivery.play import Play
 from tests.chaos.delivery.routes import ROUTES, WINDOW, Place
 
-STRIKES = 2
+STRIKES = pytest.mark.parametrize(
+    "strikes", [1, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(400)])]
+)
 
 
 def strike(playing, server):
@@ -30,35 +33,39 @@ def strike(playing, server):
     playing.check_acked()
 
 
-def outlive(route, place, server):
+def outlive(route, place, server, strikes):
     with Play(route, place, random.Random()) as playing:
-        for _ in range(STRIKES):
+        for _ in range(strikes):
             strike(playing, server)
         return playing.finish()
 
 
-def test_the_database_that_is_written_to(tmp_path, nats, own_postgres, new_name):
+@STRIKES
+def test_the_database_that_is_written_to(tmp_path, nats, own_postgres, new_name, strikes):
     place = Place(str(tmp_path), new_name("chaos"), dsn=own_postgres.dsn, url=nats.url)
-    verdict = outlive(ROUTES["nats-postgres-copy"], place, own_postgres)
-    assert verdict.faults(allowed=WINDOW * STRIKES) == []
+    verdict = outlive(ROUTES["nats-postgres-copy"], place, own_postgres, strikes)
+    assert verdict.faults(allowed=WINDOW * strikes) == []
 
 
-def test_the_database_that_is_read_from(tmp_path, own_postgres, new_name):
+@STRIKES
+def test_the_database_that_is_read_from(tmp_path, own_postgres, new_name, strikes):
     place = Place(str(tmp_path), new_name("chaos"), dsn=own_postgres.dsn)
-    verdict = outlive(ROUTES["queue-lines"], place, own_postgres)
-    assert verdict.faults(allowed=WINDOW * STRIKES) == []
+    verdict = outlive(ROUTES["queue-lines"], place, own_postgres, strikes)
+    assert verdict.faults(allowed=WINDOW * strikes) == []
 
 
-def test_the_database_that_keeps_the_positions(tmp_path, own_postgres, new_name):
+@STRIKES
+def test_the_database_that_keeps_the_positions(tmp_path, own_postgres, new_name, strikes):
     place = Place(str(tmp_path), new_name("chaos"), dsn=own_postgres.dsn)
-    verdict = outlive(ROUTES["lines-postgres-transactional"], place, own_postgres)
+    verdict = outlive(ROUTES["lines-postgres-transactional"], place, own_postgres, strikes)
     assert verdict.faults(allowed=0) == []
 
 
-def test_the_broker(tmp_path, own_nats, postgres, new_name):
+@STRIKES
+def test_the_broker(tmp_path, own_nats, postgres, new_name, strikes):
     """It may give again what was acked just before: the sink has to be one that does not mind."""
     place = Place(str(tmp_path), new_name("chaos"), dsn=postgres.dsn, url=own_nats.url)
-    verdict = outlive(ROUTES["nats-postgres-upsert"], place, own_nats)
+    verdict = outlive(ROUTES["nats-postgres-upsert"], place, own_nats, strikes)
     assert verdict.faults(allowed=0) == []
 
 
@@ -78,12 +85,10 @@ def test_worker_processes(tmp_path):
     assert verdict.faults(allowed=0) == []
 
 
-@pytest.mark.parametrize("route", ["lines-sqlite-plain", "lines-sqlite-transactional"])
-def test_asked_to_finish_it_leaves_nothing_to_be_done_twice(route, tmp_path):
-    """So that the plays that end so may count."""
-    with Play(ROUTES[route], Place(str(tmp_path)), random.Random()) as playing:
-        for _ in range(2):
-            with playing.child() as running:
-                running.wait_until_at_work()
-                running.finish()
+def test_asked_to_finish_it_leaves_nothing_to_be_done_twice(tmp_path):
+    """So that no play is blamed, or praised, for how it ended."""
+    with Play(ROUTES["lines-sqlite-plain"], Place(str(tmp_path)), random.Random()) as playing:
+        with playing.child() as running:
+            running.wait_until_at_work()
+            running.finish()
         assert playing.finish().faults(allowed=0) == []

@@ -10,9 +10,10 @@ import random
 import pytest
 
 from asyncdataflow import DeliveryError
-from tests.chaos.delivery.play import Verdict, judged, play
+from tests.chaos.delivery.play import play
 from tests.chaos.delivery.routes import CONTROL, ROUTES, Place, Route, flow_of
 from tests.chaos.delivery.stages import expected
+from tests.chaos.delivery.verdict import Verdict, judged
 
 KILLS = 2
 
