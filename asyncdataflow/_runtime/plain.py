@@ -157,12 +157,10 @@ class PlainLoop:
             error = self._own_error(raised)
             if error is None:
                 raise
-        failed = error is not None
         try:
-            await self.finish(error, item, result)
+            return await self._see_out(items, error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
-        return items if failed else 0
 
     async def _call_each(self, items: int) -> int:
         """A stretch of plain calls; as above."""
@@ -194,11 +192,18 @@ class PlainLoop:
             error = self._own_error(raised)
             if error is None:
                 raise
+        try:
+            return await self._see_out(items, error, item, result)
+        finally:
+            del error, item  # The error's traceback has this frame: a cycle.
+
+    async def _see_out(self, items: int, error: Exception | None, item: Any, result: Any) -> int:
+        """The item that ended a stretch of so many; as of a stretch, how many that may have been."""
         failed = error is not None
         try:
             await self.finish(error, item, result)
         finally:
-            del error, item  # The error's traceback has this frame: a cycle.
+            del error, item  # As above.
         return items if failed else 0
 
     async def _one_by_one(self) -> int:

@@ -46,12 +46,10 @@ class TrackedLoop(PlainLoop):
             error = self._own_error(raised)
             if error is None:
                 raise
-        failed = error is not None
         try:
-            await self.finish(error, item, result)
+            return await self._see_out(items, error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
-        return items if failed else 0
 
     async def _call_each(self, items: int) -> int:
         function, lay, none, usual = self.function, self.lay, self.none, self._usual
@@ -82,12 +80,10 @@ class TrackedLoop(PlainLoop):
             error = self._own_error(raised)
             if error is None:
                 raise
-        failed = error is not None
         try:
-            await self.finish(error, item, result)
+            return await self._see_out(items, error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
-        return items if failed else 0
 
     def _settle(self, item: Tracked, result: Any) -> None:
         """In a stretch: a result that was looked at leaves, or is none."""
