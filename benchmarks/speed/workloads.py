@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .w1 import W1, W1F
+from .w1a import W1A
 from .w1s import W1S
 from .w2 import W2, W2S
 from .w3 import W3
@@ -19,7 +20,7 @@ from .w8 import W8
 from .w9 import W9
 from .workload import OURS, Contestant, Workload
 
-WORKLOADS: Final = (W1, W1F, W1S, W2, *W2S, *W3, *W4_OUT, W4_MERGE, W4_KEYED, *W5, W6, *W7, W8, *W9)
+WORKLOADS: Final = (W1, W1F, W1A, W1S, W2, *W2S, *W3, *W4_OUT, W4_MERGE, W4_KEYED, *W5, W6, *W7, W8, *W9)
 
 
 def named(name: str) -> Workload:
