@@ -89,6 +89,7 @@ class Play:
         """Run it until all is acked, and judge."""
         self.stop_feeding()
         with self.child() as last:
+            last.wait_until_open()
             until(
                 "all is acked",
                 lambda: last.process.poll() is not None or len(self.feed.acked()) == self.put,
