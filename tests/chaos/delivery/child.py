@@ -17,6 +17,7 @@ def main() -> None:
     async def live() -> None:
         async with flow.stream() as run:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, run.drain)
+            os.write(1, b"open\n")
             await run.wait()
 
     if "TEST_LOOP" in os.environ:

@@ -62,15 +62,20 @@ class Child:
         self._errors.seek(0)
         return str(self._errors.read().decode(errors="replace"))
 
-    def wait_until_at_work(self) -> None:
-        """Wait until the first item has come to it.
+    def wait_until_open(self) -> None:
+        """Wait until it can be asked to finish."""
+        self._wait_for(b"open\n")
 
-        Raises:
-            AssertionError: It ended before, or nothing came.
-        """
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        said = self.process.stdout.readline() if ready and self.process.stdout is not None else b""
-        assert said, f"it did not come to work:\n{self.errors}"
+    def wait_until_at_work(self) -> None:
+        """Wait until the first item has come to its worker process."""
+        self._wait_for(b"at work\n")
+
+    def _wait_for(self, word: bytes) -> None:
+        said = b""
+        while said != word:
+            ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+            said = self.process.stdout.readline() if ready and self.process.stdout is not None else b""
+            assert said, f"it has ended, or hangs, before it said {word!r}:\n{self.errors}"
 
     def workers(self) -> list[psutil.Process]:
         """What it has started, down to the last."""
@@ -131,7 +136,9 @@ def child(route: Route, place: Place, *before: str, **options: Any) -> Iterator[
     arguments = json.dumps([route.name, dataclasses.asdict(place)])
     command = [*before, sys.executable, "-m", "tests.chaos.delivery.child", arguments]
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, **options)
+        process = subprocess.Popen(
+            command, cwd=ROOT, bufsize=0, stdout=subprocess.PIPE, stderr=errors, **options
+        )
         started = Child(process, errors)
         try:
             yield started

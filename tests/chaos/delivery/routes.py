@@ -8,8 +8,6 @@ from typing import Any, Final, Literal
 
 from asyncdataflow import DataFlow, stage
 from asyncdataflow.connectors.json_lines import JsonLinesSink, JsonLinesSource
-from asyncdataflow.connectors.nats import JetStreamSource
-from asyncdataflow.connectors.postgres import PostgresQueue, PostgresSink, PostgresTransactionalSink
 from asyncdataflow.connectors.sqlite import SqliteSink, SqliteTransactionalSink
 
 from .stages import square, word
@@ -106,8 +104,10 @@ class Place:
 def flow_of(route: Route, place: Place) -> DataFlow[Any, Any]:
     """The flow of a route: a thread and a process in the middle."""
     delivery = route.delivery or ("at_least_once" if route.effect == "plain" else "exactly_once")
-    # Where the source keeps an answer for each, items may overtake one another.
-    overtaking = {} if route.source == "lines" else {"concurrency": 3, "ordered": False}
+    # Where a position is all that is kept, what has overtaken another is done again: not bounded by
+    # the window, and no promise of a plain sink's.
+    overtakes = route.source != "lines" or route.effect == "idempotent"
+    overtaking = {"concurrency": 3, "ordered": False} if overtakes else {}
     return DataFlow(
         (
             _source(route, place),
@@ -119,6 +119,7 @@ def flow_of(route: Route, place: Place) -> DataFlow[Any, Any]:
     )
 
 
+# A client library is imported where a route needs it: a program that is killed at once starts often.
 def _source(route: Route, place: Place) -> Any:
     match route.source:
         case "lines":
@@ -127,10 +128,14 @@ def _source(route: Route, place: Place) -> Any:
                 place.lines_in, positions=positions, follow=True, poll=0.02, max_unacked=WINDOW
             )
         case "stream":
+            from asyncdataflow.connectors.nats import JetStreamSource
+
             return JetStreamSource(
                 place.url, place.name, durable="worker", ack_wait=LEASE, fetch=WINDOW // 2, max_unacked=WINDOW
             )
         case "queue":
+            from asyncdataflow.connectors.postgres import PostgresQueue
+
             return PostgresQueue(
                 place.dsn,
                 f"{place.name}_jobs",
@@ -152,8 +157,12 @@ def _sink(route: Route, place: Place) -> Any:
         case "sqlite", _:
             return SqliteSink(place.database, "items", columns=COLUMNS, key=key, chunk=_CHUNK)
         case _, "transactional":
+            from asyncdataflow.connectors.postgres import PostgresTransactionalSink
+
             return PostgresTransactionalSink(
                 place.dsn, place.name, flow=place.name, columns=COLUMNS, chunk=_CHUNK
             )
         case _:
+            from asyncdataflow.connectors.postgres import PostgresSink
+
             return PostgresSink(place.dsn, place.name, columns=COLUMNS, key=key or None, chunk=_CHUNK)

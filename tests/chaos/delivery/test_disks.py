@@ -11,6 +11,7 @@ from tests.chaos.delivery.play import Play
 from tests.chaos.delivery.routes import ROUTES, Place
 from tests.connectors.disks import failing_fsync, small_disk
 
+SQLITE = ["lines-sqlite-plain", pytest.param("lines-sqlite-transactional", marks=pytest.mark.slow)]
 LIMIT = 'ulimit -f 128; exec "$@"'
 """64 KiB a file, as sh counts."""
 
@@ -30,7 +31,7 @@ def big(route, place):
     return Play(route, place, random.Random(), size=1000, steady=0)
 
 
-@pytest.mark.parametrize("name", ["lines-sqlite-plain", "lines-sqlite-transactional"])
+@pytest.mark.parametrize("name", SQLITE)
 def test_a_full_disk_under_sqlite(name, tmp_path):
     route = ROUTES[name]
     with small_disk(tmp_path, "256k") as disk, big(route, Place(str(tmp_path), disk=str(disk))) as playing:
@@ -46,7 +47,7 @@ def test_no_room_for_lines(tmp_path, postgres, new_name):
         assert playing.finish().faults(route.allowed(1)) == []
 
 
-@pytest.mark.parametrize("name", ["lines-sqlite-plain", "lines-sqlite-transactional"])
+@pytest.mark.parametrize("name", SQLITE)
 def test_an_fsync_that_fails(name, tmp_path):
     check_eio(ROUTES[name], Place(str(tmp_path)))
 

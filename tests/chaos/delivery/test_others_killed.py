@@ -10,9 +10,8 @@ from tests.chaos.delivery.outside import until, wait
 from tests.chaos.delivery.play import Play
 from tests.chaos.delivery.routes import ROUTES, WINDOW, Place
 
-STRIKES = pytest.mark.parametrize(
-    "strikes", [1, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(400)])]
-)
+MANY = pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(400)])
+STRIKES = pytest.mark.parametrize("strikes", [1, MANY])
 
 
 def strike(playing, server):
@@ -54,7 +53,7 @@ def test_the_database_that_is_read_from(tmp_path, own_postgres, new_name, strike
     assert verdict.faults(allowed=WINDOW * strikes) == []
 
 
-@STRIKES
+@pytest.mark.parametrize("strikes", [MANY])
 def test_the_database_that_keeps_the_positions(tmp_path, own_postgres, new_name, strikes):
     place = Place(str(tmp_path), new_name("chaos"), dsn=own_postgres.dsn)
     verdict = outlive(ROUTES["lines-postgres-transactional"], place, own_postgres, strikes)

@@ -6,11 +6,13 @@ The short version of ``make chaos``, which kills each route fifty times and more
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from asyncdataflow import DeliveryError
-from tests.chaos.delivery.play import play
+from tests.chaos.delivery.play import Play, play
 from tests.chaos.delivery.routes import CONTROL, ROUTES, Place, Route, flow_of
 from tests.chaos.delivery.stages import expected
 from tests.chaos.delivery.verdict import Verdict, judged
@@ -45,9 +47,16 @@ def test_a_broker_has_no_positions_that_a_database_could_keep(tmp_path):
 
 
 def test_a_route_that_loses_is_found_out(tmp_path):
-    verdict = play(CONTROL, Place(str(tmp_path)), kills=2, seed=1)
+    with Play(CONTROL, Place(str(tmp_path)), random.Random(), steady=0) as playing:
+        with closing(sqlite3.connect(playing.place.database)) as other, playing.child() as started:
+            other.execute("BEGIN IMMEDIATE")  # Nothing that is acked can be written meanwhile.
+            started.wait_until_at_work()
+            started.kill()
+        with pytest.raises(AssertionError, match="acked and not stored"):
+            playing.check_acked()
+        verdict = playing.finish()
     assert verdict.lost
-    assert verdict.faults(CONTROL.allowed(2)) == [f"{verdict.lost} lost"]
+    assert verdict.faults(CONTROL.allowed(1)) == [f"{verdict.lost} lost"]
 
 
 def test_what_is_not_as_it_should_be_is_counted():
