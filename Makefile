@@ -11,6 +11,8 @@ SHELL := /bin/bash
 PYTHON ?= $(or $(shell .ci/find-python 3.11),$(shell .ci/find-python 3.12),$(shell .ci/find-python 3.13))
 OTHERS := 3.12 3.13
 LOOPLESS := simulation mutants testing typing test_architecture.py test_docs.py test_typing.py
+# Minutes beside servers and children that are killed: once, in the suite itself, and not in each lane.
+SERVED := integration chaos/delivery
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -89,7 +91,7 @@ test-%:
 	@if python=$$(.ci/find-python $*); then \
 	  $(MAKE) --no-print-directory VENV=.venv-$* PYTHON="$$python" .venv-$*/.test; \
 	  echo "== the suite on CPython $*"; \
-	  .venv-$*/bin/python -m pytest; \
+	  .venv-$*/bin/python -m pytest $(SERVED:%=--ignore=tests/%); \
 	else echo "== CPython $* is not found here: its run is left out"; fi
 
 # aiostream is GPL and only flows that use it need it: everything else has to work without.
@@ -98,7 +100,7 @@ test-bare:
 	@$(MAKE) --no-print-directory VENV=.venv-bare .venv-bare/.test
 	@.venv-bare/bin/python -m pip uninstall --quiet --yes aiostream
 	@echo "== the suite without aiostream"
-	.venv-bare/bin/python -m pytest
+	.venv-bare/bin/python -m pytest $(SERVED:%=--ignore=tests/%) --ignore=tests/simulation --ignore=tests/mutants
 
 # Left out is what has a loop of its own, or none.
 .PHONY: test-uvloop
@@ -106,7 +108,7 @@ test-uvloop:
 	@$(MAKE) --no-print-directory VENV=.venv-uvloop .venv-uvloop/.test
 	@.venv-uvloop/bin/python $(PIP_INSTALL) --editable '.[test,uvloop]'
 	@echo "== what runs flows, on uvloop"
-	TEST_LOOP=uvloop .venv-uvloop/bin/python -m pytest $(LOOPLESS:%=--ignore=tests/%)
+	TEST_LOOP=uvloop .venv-uvloop/bin/python -m pytest $(LOOPLESS:%=--ignore=tests/%) $(SERVED:%=--ignore=tests/%)
 
 .PHONY: test-wheel
 test-wheel: $(VENV)/.dev
