@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import chunks, edges, lives, rows, stages, stretches, threads
+from . import acks, chunks, edges, lives, rows, stages, stretches, threads
 
 __all__ = ("MUTANTS",)
 
@@ -14,4 +14,5 @@ MUTANTS = (
     *threads.MUTANTS,
     *chunks.MUTANTS,
     *lives.MUTANTS,
+    *acks.MUTANTS,
 )

@@ -28,6 +28,8 @@ SEEDS_A_ROUND = 2
 SUITE = (
     "tests/runtime",
     "tests/operators",
+    "tests/property/test_low_water.py",
+    "tests/property/test_acks.py",
     "tests/property/test_channel_interleavings.py",
     "tests/property/test_channel_model.py",
     "tests/property/test_topologies.py",

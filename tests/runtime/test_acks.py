@@ -533,3 +533,26 @@ async def test_what_was_collected_in_the_midst_of_closing_does_not_disturb():
     finally:
         gc.set_threshold(*threshold)
     assert queue.left == list(range(300))
+
+
+def test_a_source_that_is_slow_to_stop_acks_nothing_of_which_half_was_dropped():
+    class Slow(Endless):
+        async def __aiter__(self):
+            try:
+                for number in range(4):
+                    yield Message(number)
+                await asyncio.sleep(1000)
+            finally:
+                await asyncio.sleep(2)
+
+    source = Slow()
+
+    async def main():
+        flow = DataFlow((source, (same, stage(saved_slowly, concurrency=4, ordered=False))))
+        async with flow.stream() as run:
+            asyncio.get_running_loop().call_later(0.5, run.stop)
+            async for _ in run:
+                pass
+
+    run_virtual(main())
+    assert {each.message.item: each.is_ack for each in source.told} == {0: True, 1: False, 2: True, 3: False}
