@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from ._runtime.run import Run
 from .bound import bound
-from .delivery import Delivery, check_name
+from .delivery import Delivery, check_name, delivery_problems
 from .draw import dot, mermaid, text
 from .engine import Engine, LiveRun, Plan
 from .errors import DefinitionError, DeliveryError, NeedsItemsError, ParameterError
@@ -19,6 +19,7 @@ from .local import LocalEngine
 from .naming import describe_item, nearest
 from .notation import Compiled, compile_definition
 from .parameters import check
+from .replaying import replayed
 from .stage import Composable, Embedded
 
 __all__ = ("DataFlow", "collected")
@@ -258,6 +259,60 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
         self._spend(compiled.graph)
         plan = Plan(self.name, compiled.graph, given, self.resources, items, buffer, self.fuse)
+        return (engine or LocalEngine()).begin(plan)
+
+    def replay(
+        self,
+        letters: Any,
+        params: Mapping[str, Any] | None = None,
+        *,
+        engine: Engine | None = None,
+        buffer: int = 128,
+    ) -> LiveRun[Out]:
+        """Feed dead letters back, each to the stage where it failed, and run on from there.
+
+        What fails again goes to the flow's dead-letter sinks again. Letters from an
+        ``AckableSource`` are acked when what is made of them is done.
+
+        Args:
+            letters: A ``Source`` or ``AckableSource`` of letters, or an iterable of them: a
+                ``DeadLetter``, or a mapping with its ``"stage"`` and ``"item"``, as
+                ``DeadLetter.as_dict`` gives it.
+            params: Run parameters of the stages that take part.
+            engine: As in :meth:`stream`.
+            buffer: As in :meth:`stream`.
+
+        Returns:
+            A run, as :meth:`stream` gives it.
+
+        Raises:
+            DefinitionError: No stage sends dead letters, or branches meet behind one that does.
+            ParameterError: As in :meth:`stream`.
+
+        Example:
+            >>> import asyncio
+            >>> from asyncdataflow import DataFlow, dead_letter, stage
+            >>> rejects, known = [], {"a": 1}
+            >>> def look_up(name): return known[name]
+            >>> flow = DataFlow((iter(["a", "b"]), stage(look_up, on_error=dead_letter(rejects.append)), str))
+            >>> flow()
+            ['1']
+            >>> known["b"] = 2
+            >>> async def again():
+            ...     async with flow.replay(rejects) as run:
+            ...         return [result async for result in run]
+            >>> asyncio.run(again())
+            ['2']
+        """
+        _check_engine(engine)
+        graph = replayed(self.graph, letters)
+        unkept = delivery_problems(graph, None)
+        if unkept:
+            raise DeliveryError("\n".join(unkept))
+        given = _as_params(params)
+        check(graph, given, self.resources)
+        items = letters if graph.stages[0].call is not None and graph.stages[0].call.kind == "feed" else None
+        plan = Plan(self.name, graph, given, self.resources, items, buffer, self.fuse)
         return (engine or LocalEngine()).begin(plan)
 
     def iterate(

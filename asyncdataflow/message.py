@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from .naming import describe_error
+
 __all__ = ("Answer", "DeadLetter", "Message")
 
 T = TypeVar("T")
@@ -67,3 +69,12 @@ class DeadLetter:
     path: str
     attempts: int
     time: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """What JSON can hold of it, where it can hold the item: the error as its type and text.
+
+        ``DataFlow.replay`` takes it back.
+        """
+        error = {"type": type(self.error).__qualname__, "text": describe_error(self.error)}
+        told = {"stage": self.stage, "path": self.path, "attempts": self.attempts, "time": self.time}
+        return {"item": self.item, "error": error, **told}

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...abc import Sink
 from ...errors import RejectedItemError
+from ...message import DeadLetter
 from ...naming import describe_item
 from ..checks import checked_path, refuse_unless_seconds, refuse_unless_whole
 from ..own_thread import OwnThread, own_thread
@@ -112,7 +113,8 @@ class JsonLinesSink(Sink[Any]):
 
 
 def _json(item: Any) -> bytes:
-    text = json.dumps(item, ensure_ascii=False, allow_nan=False)
+    told = item.as_dict() if isinstance(item, DeadLetter) else item
+    text = json.dumps(told, ensure_ascii=False, allow_nan=False)
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
