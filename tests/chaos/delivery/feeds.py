@@ -8,10 +8,11 @@ import json
 import random
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any
 
 from .routes import Place, Route
+from .stores import look
 
 __all__ = ("Feed", "feed_of")
 
@@ -84,8 +85,7 @@ class _Lines(Feed):
             query = "SELECT position FROM asyncdataflow_positions WHERE target = %s AND source <> ''"
             return _asked(self.place.dsn, query, self.place.name)
         try:
-            with closing(sqlite3.connect(self.place.database)) as connection:
-                return connection.execute("SELECT position FROM asyncdataflow_positions").fetchall()
+            return look(self.place, "SELECT position FROM asyncdataflow_positions")
         except sqlite3.OperationalError:  # It is not there yet.
             return []
 

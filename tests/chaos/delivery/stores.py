@@ -9,7 +9,7 @@ from typing import Any
 
 from .routes import COLUMNS, Place, Route
 
-__all__ = ("make_store", "stored")
+__all__ = ("look", "make_store", "stored")
 
 Row = tuple[Any, ...]
 
@@ -38,8 +38,7 @@ def stored(route: Route, place: Place, *, finished: bool = False) -> list[Row]:
     """
     query = "SELECT id, word, square FROM "
     if route.sink == "sqlite":
-        with closing(sqlite3.connect(place.database)) as connection:
-            return connection.execute(query + "items").fetchall()
+        return look(place, query + "items")
     if route.sink == "postgres":
         import psycopg
 
@@ -49,6 +48,12 @@ def stored(route: Route, place: Place, *, finished: bool = False) -> list[Row]:
     assert not (finished and torn), f"a torn line: {torn[:100]!r}"
     rows = map(json.loads, (whole + end).splitlines())
     return [tuple(row[name] for name in COLUMNS[:3]) for row in rows]
+
+
+def look(place: Place, query: str) -> list[Row]:
+    """Ask the database in a file, and leave it to the next program to mend what a killed one has left."""
+    with closing(sqlite3.connect(f"{place.database.as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute(query).fetchall()
 
 
 def _make_postgres(route: Route, place: Place, create: str) -> None:

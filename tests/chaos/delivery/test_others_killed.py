@@ -10,7 +10,7 @@ from tests.chaos.delivery.outside import until, wait
 from tests.chaos.delivery.play import Play
 from tests.chaos.delivery.routes import ROUTES, WINDOW, Place
 
-MANY = pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(400)])
+MANY = pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(200)])
 STRIKES = pytest.mark.parametrize("strikes", [1, MANY])
 
 
