@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
 from ._runtime.run import Run
 from .bound import bound
+from .collected import collected
 from .delivery import Delivery, check_name, delivery_problems
 from .draw import dot, mermaid, text
 from .engine import Engine, LiveRun, Plan
 from .errors import DefinitionError, DeliveryError, NeedsItemsError, ParameterError
-from .graph import Graph, Places, named
+from .given import as_params, check_engine, check_items, joined, joined_resources
+from .graph import Graph, named
 from .iterate import SyncRun
 from .local import LocalEngine
-from .naming import describe_item, nearest
+from .naming import nearest
 from .notation import Compiled, compile_definition
 from .parameters import check
 from .replaying import replayed
 from .stage import Composable, Embedded
 
-__all__ = ("DataFlow", "collected")
+__all__ = ("DataFlow",)
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -117,7 +119,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             except DefinitionError:
                 raise refused from None
         self.resources: Mapping[str, Any] = MappingProxyType(
-            _joined_resources(self._compiled.resources, resources or {})
+            joined_resources(self._compiled.resources, resources or {})
         )
         self.fuse = fuse
         self.delivery: Delivery | None = delivery
@@ -171,7 +173,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         Returns:
             As :meth:`run`.
         """
-        given = _joined(_as_params(params), named_params)
+        given = joined(as_params(params), named_params)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -250,10 +252,10 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         """
         if items is None and self._needs_items is not None:
             raise NeedsItemsError(str(self._needs_items))
-        _check_items(items)
-        _check_engine(engine)
+        check_items(items)
+        check_engine(engine)
         compiled = self._compiled if items is None else self._with_feed()
-        given = _as_params(params)
+        given = as_params(params)
         self._check(compiled.graph, given)
         if not isinstance(buffer, int) or buffer < 1:
             raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
@@ -304,12 +306,12 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             >>> asyncio.run(again())
             ['2']
         """
-        _check_engine(engine)
+        check_engine(engine)
         graph = replayed(self.graph, letters)
         unkept = delivery_problems(graph, None)
         if unkept:
             raise DeliveryError("\n".join(unkept))
-        given = _as_params(params)
+        given = as_params(params)
         check(graph, given, self.resources)
         items = letters if graph.stages[0].call is not None and graph.stages[0].call.kind == "feed" else None
         plan = Plan(self.name, graph, given, self.resources, items, buffer, self.fuse)
@@ -376,71 +378,3 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
                         "give a list or range in place of it, or a generator function"
                     )
                 self._spent.add(stage.title)
-
-
-async def collected(run: LiveRun[Any]) -> Any:
-    """Run to the end: the value itself where there can be only one, else all results."""
-    async with run:
-        one = run.graph.one
-        if one is None:
-            return [result async for result in run]
-        values: dict[str, Any] = {}
-        while True:
-            try:
-                place, value = await run.next_placed()
-            except StopAsyncIteration:
-                return _placed(one, values)
-            values[run.graph.outputs[place]] = value
-
-
-def _placed(one: str | Places, values: Mapping[str, Any]) -> Any:
-    if isinstance(one, str):
-        return values.get(one)
-    members = [_placed(each, values) for each in one.members]
-    if one.kind == "tuple":
-        return tuple(members)
-    return dict(zip(one.names, members, strict=True))
-
-
-def _check_items(items: Any) -> None:
-    if items is None or (isinstance(items, Iterable | AsyncIterable) and not isinstance(items, str | bytes)):
-        return
-    raise ParameterError(
-        f"items= is an iterable of items, not {describe_item(items)}; one item is items=[item]"
-    )
-
-
-def _check_engine(engine: Any) -> None:
-    if engine is not None and not isinstance(engine, Engine):
-        raise ParameterError(
-            f"engine= is an instance of an asyncdataflow.engine.Engine, not {describe_item(engine)}; "
-            "leave it out to run on this machine"
-        )
-
-
-def _as_params(params: Any) -> dict[str, Any]:
-    if params is None:
-        return {}
-    if not isinstance(params, Mapping):
-        raise ParameterError(
-            f"run parameters are a mapping of values by name, not {describe_item(params)}; "
-            "items are given as run(items=…)"
-        )
-    return dict(params)
-
-
-def _joined_resources(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
-    for name in inner:
-        if name in outer and inner[name] is not outer[name]:
-            raise DefinitionError(
-                f"resources[{name!r}]: a dataflow in the definition brings another one of that name; "
-                "give one of them another name"
-            )
-    return {**inner, **outer}
-
-
-def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    both = [each for each in first if each in second and first[each] is not second[each]]
-    if both:
-        raise ParameterError(f"given twice, with two values: {', '.join(both)}; leave one out")
-    return {**first, **second}

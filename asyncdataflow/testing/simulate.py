@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..dataflow import DataFlow, collected
+from ..collected import collected
+from ..dataflow import DataFlow
 from ..naming import callable_name
 from .faults import Faults
 from .isolation import refuse_on_a_loop

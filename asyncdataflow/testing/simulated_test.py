@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..dataflow import DataFlow, collected
+from ..collected import collected
+from ..dataflow import DataFlow
 from ..errors import SimulationError
 from ..naming import nearest
 from .faults import Faults

@@ -23,9 +23,22 @@ if TYPE_CHECKING:
 
     Connection = psycopg.AsyncConnection[TupleRow]
 
-__all__ = ("Address", "Link", "columns_of", "identifier", "is_lost", "names_of", "patience", "table_of")
+__all__ = (
+    "Address",
+    "Link",
+    "columns_of",
+    "identifier",
+    "is_lost",
+    "make_once",
+    "names_of",
+    "patience",
+    "table_of",
+)
 
 T = TypeVar("T")
+
+_MAKING: Final = 7_261_930_548
+"""Of an advisory lock; any number that nobody else is likely to have."""
 
 _DEFAULTS: Final = {
     "connect_timeout": 10,
@@ -215,6 +228,13 @@ def identifier(*parts: str) -> sql.SQL:
     psycopg does not see that a ``%`` stands within quotes, and takes it for a parameter.
     """
     return sql.SQL(sql.Identifier(*parts).as_string().replace("%", "%%"))
+
+
+async def make_once(connection: Connection, statement: sql.Composed | sql.SQL) -> None:
+    """Make what is not there yet; in turns, since ``IF NOT EXISTS`` looks and makes in two steps."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
+        await connection.execute(statement, ())
 
 
 def table_of(name: str) -> sql.SQL:

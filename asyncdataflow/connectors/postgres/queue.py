@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from ...abc import AckableSource, Positions
 from ...errors import ConnectorSetupError
 from ..checks import refuse_unless_seconds, refuse_unless_whole
-from .client import Address, Link, names_of, patience
+from .client import Address, Link, make_once, names_of, patience
 from .lease import Lease
 from .session import Session, Terms
 
@@ -132,7 +133,7 @@ class PostgresQueue(AckableSource[Any]):
         """
         async with Link(self._address, self._reconnect) as link:
             for statement in self._lease.prepare():
-                await link.work(lambda connection, it=statement: connection.execute(it, ()))  # type: ignore[misc]  # bound now
+                await link.work(functools.partial(make_once, statement=statement))
 
     @asynccontextmanager
     async def open(self, after: Positions | None = None) -> AsyncIterator[Session]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...abc import Positions, TransactionalSink
 from ...errors import ConnectionLostError, DataFlowError, FencedError, UncertainWriteError
 from ..checks import refuse_unless_whole
-from .client import Address, Link, patience, table_of
+from .client import Address, Link, make_once, patience, table_of
 from .rows import Conflict, Rows
 
 with suppress(ImportError):
@@ -115,9 +115,7 @@ class PostgresTransactionalSink(TransactionalSink[Any]):
         statement = sql.SQL(_CREATE).format(positions=table_of(self._positions))
 
         async def do(connection: Connection) -> None:
-            # Two that make it at once: one of them sees it come between its look and its making.
-            with suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
-                await connection.execute(statement, ())
+            await make_once(connection, statement)
 
         async with Link(self._address, self._reconnect) as link:
             await link.work(do)

@@ -1,0 +1,35 @@
+"""Collected: all that a run makes, in the shape in which a call returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .engine import LiveRun
+from .graph import Places
+
+__all__ = ("collected",)
+
+
+async def collected(run: LiveRun[Any]) -> Any:
+    """Run to the end: the value itself where there can be only one, else all results."""
+    async with run:
+        one = run.graph.one
+        if one is None:
+            return [result async for result in run]
+        values: dict[str, Any] = {}
+        while True:
+            try:
+                place, value = await run.next_placed()
+            except StopAsyncIteration:
+                return _placed(one, values)
+            values[run.graph.outputs[place]] = value
+
+
+def _placed(one: str | Places, values: Mapping[str, Any]) -> Any:
+    if isinstance(one, str):
+        return values.get(one)
+    members = [_placed(each, values) for each in one.members]
+    if one.kind == "tuple":
+        return tuple(members)
+    return dict(zip(one.names, members, strict=True))

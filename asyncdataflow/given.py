@@ -1,0 +1,61 @@
+"""What a run is given, and whether it can be right: parameters, resources, items, an engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any
+
+from .engine import Engine
+from .errors import DefinitionError, ParameterError
+from .naming import describe_item
+
+__all__ = ("as_params", "check_engine", "check_items", "joined", "joined_resources")
+
+
+def check_items(items: Any) -> None:
+    """Refuse what is no iterable of items."""
+    if items is None or (isinstance(items, Iterable | AsyncIterable) and not isinstance(items, str | bytes)):
+        return
+    raise ParameterError(
+        f"items= is an iterable of items, not {describe_item(items)}; one item is items=[item]"
+    )
+
+
+def check_engine(engine: Any) -> None:
+    """Refuse what is no engine; ``None`` is this machine."""
+    if engine is not None and not isinstance(engine, Engine):
+        raise ParameterError(
+            f"engine= is an instance of an asyncdataflow.engine.Engine, not {describe_item(engine)}; "
+            "leave it out to run on this machine"
+        )
+
+
+def as_params(params: Any) -> dict[str, Any]:
+    """Run parameters by name."""
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping):
+        raise ParameterError(
+            f"run parameters are a mapping of values by name, not {describe_item(params)}; "
+            "items are given as run(items=…)"
+        )
+    return dict(params)
+
+
+def joined_resources(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the dataflows in a definition, and one's own; one name may not mean two things."""
+    for name in inner:
+        if name in outer and inner[name] is not outer[name]:
+            raise DefinitionError(
+                f"resources[{name!r}]: a dataflow in the definition brings another one of that name; "
+                "give one of them another name"
+            )
+    return {**inner, **outer}
+
+
+def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters given as a mapping and as keywords."""
+    both = [each for each in first if each in second and first[each] is not second[each]]
+    if both:
+        raise ParameterError(f"given twice, with two values: {', '.join(both)}; leave one out")
+    return {**first, **second}
