@@ -66,13 +66,18 @@ class Program:
     def end(self):
         """Wait until it has ended by itself; its exit status."""
         try:
-            out, self.err = self.process.communicate(timeout=DEADLINE)
+            self.process.wait(timeout=DEADLINE)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            out, self.err = self.process.communicate()
-            raise AssertionError(f"it did not end:\n{self.out}{out}{self.err}") from None
-        self.out += out
+            self._read_rest()
+            raise AssertionError(f"it did not end:\n{self.out}{self.err}") from None
+        self._read_rest()
         return self.process.returncode
+
+    def _read_rest(self):
+        """Not by ``communicate``: that reads past what ``wait_for`` has read ahead, and so loses lines."""
+        self.out += self.process.stdout.read()
+        self.err = self.process.stderr.read()
 
 
 @pytest.fixture
