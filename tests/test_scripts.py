@@ -46,7 +46,9 @@ class Script:
         return line.rstrip()
 
     def end(self):
-        out, err = self.process.communicate(timeout=DEADLINE)
+        self.process.wait(timeout=DEADLINE)
+        # Not by `communicate`, which reads past what `line` has read ahead.
+        out, err = self.process.stdout.read(), self.process.stderr.read()
         # In its debug mode asyncio tells of steps that took over 0.1 s: of the machine's load, that is.
         told = [line for line in err.splitlines(keepends=True) if not line.startswith("Executing <")]
         return self.process.returncode, out.splitlines(), "".join(told)
