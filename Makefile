@@ -13,6 +13,7 @@ OTHERS := 3.12 3.13
 LOOPLESS := simulation mutants testing typing test_architecture.py test_docs.py test_typing.py
 # Minutes beside servers and children that are killed: once, in the suite itself, and not in each lane.
 SERVED := integration chaos/delivery
+AIOSTREAMLESS := $(SERVED) connectors mutants property simulation
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -100,7 +101,7 @@ test-bare:
 	@$(MAKE) --no-print-directory VENV=.venv-bare .venv-bare/.test
 	@.venv-bare/bin/python -m pip uninstall --quiet --yes aiostream
 	@echo "== the suite without aiostream"
-	.venv-bare/bin/python -m pytest $(SERVED:%=--ignore=tests/%) --ignore=tests/simulation --ignore=tests/mutants
+	.venv-bare/bin/python -m pytest $(AIOSTREAMLESS:%=--ignore=tests/%)
 
 # Left out is what has a loop of its own, or none.
 .PHONY: test-uvloop
