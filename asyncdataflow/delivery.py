@@ -176,14 +176,15 @@ def _of_positions(graph: Graph, sink: Stage[Any, Any], delivery: Delivery | None
             f"{_where(sink)}: it stores where its source stands, which nobody asks for at most once; leave "
             'delivery= out, or write delivery="exactly_once"'
         )
-    for source in upstream(graph, sink):
+    above = upstream(graph, sink)
+    for source in above:
         if source.role == "source" and ("#" in named(source) or f"{named(source)}#2" in graph.by_name):
             yield (
                 f"{_where(sink)}: it stores where each source stands by its name, and {_where(source)} is "
                 "one of several that are numbered; write stage(…, name=…), so that no change of the "
                 "definition gives one the positions of another"
             )
-    for stage in upstream(graph, sink):
+    for stage in above:
         why = _why_no_position(graph, stage)
         if why:
             yield (

@@ -226,7 +226,3 @@ class Reading(Making):
         if self._answers is not None:
             return self._answers.desk.laying(lay)
         return lambda item: lay(Tracked(item, NOBODY))
-
-    def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
-        """What sends an item of a source, as a stretch shall call it."""
-        return lay

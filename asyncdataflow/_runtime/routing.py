@@ -186,9 +186,13 @@ class Edges:
         self._all = [sender for branch in self._branches for sender in branch]
         self._only = self._all[0] if len(self._all) == 1 else None
         self.channels: Sequence[Channel[Any]] = [sender.channel for sender in self._all]
-        self._fan = Fan(self._all)
-        self.ways: Sequence[Way] = (self._fan,) if self._only is None else self.channels
-        self.free = self._least_free if self._only is None else self._only.channel.free
+        self.ways: Sequence[Way] = self.channels
+        if self._only is not None:
+            self.free = self._only.channel.free
+            self._lay = self._only.laying()
+        else:
+            fan = Fan(self._all)
+            self.ways, self.free, self._lay = (fan,), self._least_free, fan.queue.append
 
     async def send(self, value: Any) -> None:
         """Send to every branch."""
@@ -227,7 +231,7 @@ class Edges:
         """Into every edge, unless two of them share a channel, or one is bounded by more than a number."""
         if len(set(self.channels)) < len(self.channels) or not all(each.is_bare for each in self.channels):
             return None
-        return self._fan.queue.append if self._only is None else self._only.laying()
+        return self._lay
 
     def claim(self, most: int) -> int:
         """In every edge."""
