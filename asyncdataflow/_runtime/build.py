@@ -110,17 +110,16 @@ def _work(
     tracks: bool,
     resumes: Mapping[str, Mapping[str, Resume]],
 ) -> Work:
-    stage = site.stage
-    told = [own[named(stage)] for own in resumes.values() if named(stage) in own]
+    stage, name = site.stage, named(site.stage)
     return parts.work(
         stage,
-        Calls(stage, bound, outlet.room, parts.workshop, resumes.get(named(stage))),
+        Calls(stage, bound, outlet.room, parts.workshop, resumes.get(name)),
         [channels[each].receiver() for each in site.inlets],
         outlet,
         None if site.dead_letters is None else channels[site.dead_letters].sender(),
-        graph.branches.get(named(stage), ()),
+        graph.branches.get(name, ()),
         tracks=tracks,
-        resume=told[0] if told else None,
+        resume=next((own[name] for own in resumes.values() if name in own), None) if resumes else None,
     )
 
 
