@@ -58,7 +58,7 @@ def build(
         bound = _bind(site.stage, params, resources, items) if site.takes_parameters else nothing
         outlet = (_tracked_outlet if tracks else _outlet)(site, channels, results, only=only)
         works.append(_work(site, channels, outlet, bound, graph, parts, tracks=tracks, resumes=resumes))
-    if fused and not tracks:
+    if fused:
         fuse(works)
     return works
 

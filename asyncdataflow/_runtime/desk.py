@@ -35,7 +35,7 @@ class AnswerDesk:
         self._answer = answer
         self._most = most
         self._open: dict[Message[Any], None] = {}
-        self.acked: list[Message[Any]] = []
+        self.acked: list[Answer] = []
         self.sleeps = False
         self._answers: list[Answer] = []
         self._telling = 0
@@ -58,8 +58,9 @@ class AnswerDesk:
 
     def track(self, message: Message[Any]) -> Tracked:
         """A message's item, on its way."""
-        self._open[message] = None
-        return Tracked(message.item, message, self)
+        made: list[Tracked] = []
+        self.laying(made.append)(message)
+        return made[0]
 
     def laying(self, lay: Callable[[Tracked], None]) -> Callable[[Message[Any]], None]:
         """What puts a message's item where ``lay`` puts what is tracked."""
@@ -67,7 +68,11 @@ class AnswerDesk:
 
         def lay_message(message: Message[Any]) -> None:
             unanswered[message] = None
-            lay(Tracked(message.item, message, self))
+            made = Tracked()
+            made.item = message.item
+            made.receipt = message
+            made.desk = self
+            lay(made)
 
         return lay_message
 
@@ -148,11 +153,9 @@ class AnswerDesk:
             self._take_acked()
 
     def _take_acked(self) -> None:
-        unanswered, answers = self._open, self._answers
-        for message in self.acked:
-            if message in unanswered:
-                del unanswered[message]
-                answers.append(Answer(message))
+        answered = self._open.pop
+        # Behind :meth:`close` they are answered already.
+        self._answers += [each for each in self.acked if answered(each.message, self) is not self]
         # What comes later is appended to this very list.
         self.acked.clear()
 

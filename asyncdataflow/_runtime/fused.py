@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 from .call import Call
 from .channel import Channel, Receiver
 from .plain import PlainLoop, PlainWork
+from .tracked_plain import TrackedLoop
 from .walk import Path, Walk
 
 __all__ = ("FusedWork", "Group", "Role", "Server", "fuse")
@@ -33,10 +34,12 @@ class FusedWork(PlainWork, Protocol):
     Attributes:
         group: The group that it belongs to, if it does.
         role: What it is there.
+        tracks: Its items are tracked.
     """
 
     group: Group | None
     role: Role | None
+    tracks: bool
 
     @property
     def is_fusable(self) -> bool:
@@ -88,7 +91,7 @@ class Role:
     def open(self, server: Server, call: Call, lay: Callable[[Any], None]) -> None:
         """Its first server is there."""
         self.server = server
-        self.loop = PlainLoop(self.work, call, lay)
+        self.loop = (TrackedLoop if self.work.tracks else PlainLoop)(self.work, call, lay)
 
     def close(self) -> None:
         """Its last server has gone."""
@@ -152,6 +155,7 @@ class Group:
             awaited=[each.awaits for each in loops],
             lay=loops[-1].lay,
             none=loops[-1].none,
+            tracked=roles[0].work.tracks,
         )
 
     def reach(self, first: int, most: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from .job import LaneIterator
 from .making import Making
 from .pull import NOTHING, PullAhead
 from .resume import Resume
-from .tracked import NOBODY, Tracked
+from .tracked import NOBODY, tracked
 
 __all__ = ("Loop", "Reading")
 
@@ -146,7 +146,7 @@ class Reading(Making):
         """What a source sends for what it has made."""
         if not self.tracks or item is NOTHING:
             return item
-        return Tracked(item, NOBODY) if self._answers is None else self._answers.desk.track(item)
+        return tracked(item, NOBODY) if self._answers is None else self._answers.desk.track(item)
 
     @staticmethod
     def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
@@ -225,4 +225,4 @@ class Reading(Making):
             return lay
         if self._answers is not None:
             return self._answers.desk.laying(lay)
-        return lambda item: lay(Tracked(item, NOBODY))
+        return lambda item: lay(tracked(item, NOBODY))

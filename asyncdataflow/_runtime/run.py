@@ -6,7 +6,7 @@ import asyncio
 import functools
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -282,12 +282,13 @@ class Run(AsyncIterator[T], Generic[T]):
 
     def _taking(self, execution: Execution) -> Callable[[], T]:
         """What gives the next results without asking again, no more of them than make up a turn."""
-        if len(self.graph.outputs) == 1:
-            take: Callable[[], Any] = execution.output.taking(execution.results.turn_left)
-        else:
-            items = execution.output.lift(execution.results.turn_left)
-            take = (item[1] for item in items).__next__
-        return self._in_hand.taking(take) if execution.tracks else take
+        tagged, most = len(self.graph.outputs) > 1, execution.results.turn_left
+        if not tagged and not execution.tracks:
+            return execution.output.taking(most)
+        lying: Iterator[Any] = execution.output.lift(most)
+        if tagged:
+            lying = (value for _, value in lying)
+        return (self._in_hand.taking(lying) if execution.tracks else lying).__next__
 
     def _not_asked_by_the_consumer(self) -> UnsettledError | None:
         """Why the result in hand is not done with, where somebody else closes than who works on it."""

@@ -16,7 +16,7 @@ from ..naming import annotate, describe_error, describe_item, place
 from ..policy import DeadLetterPolicy, Retry
 from ..stage import Stage
 from .channel import Sender
-from .tracked import Tracked
+from .tracked import Tracked, tracked
 
 __all__ = (
     "Counters",
@@ -163,7 +163,7 @@ class TrackedSupervisor(Supervisor):
         item.settle()
 
     def _letter(self, error: Exception, item: Tracked, attempt: int) -> Tracked:
-        return Tracked(super()._letter(error, item.item, attempt), item.take())
+        return tracked(super()._letter(error, item.item, attempt), item.take())
 
     def annotate(self, error: BaseException, item: Any, attempt: int) -> None:
         """As in ``Supervisor``."""

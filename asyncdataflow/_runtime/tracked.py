@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, Protocol
 
 from ..errors import UnsettledError
-from ..message import Message
+from ..message import Answer, Message
 
 __all__ = (
     "NOBODY",
@@ -29,6 +29,7 @@ __all__ = (
     "made_of",
     "parts_of_item",
     "positions_of",
+    "tracked",
     "unite",
 )
 
@@ -38,12 +39,12 @@ class Desk(Protocol):
 
     Attributes:
         source: The source's name.
-        acked: Messages that are done with, which it takes from here.
+        acked: Answers to messages that are done with, which it takes from here.
         sleeps: It has to be woken when there is one.
     """
 
     source: str
-    acked: list[Message[Any]]
+    acked: list[Answer]
     sleeps: bool
 
     def wake(self) -> None:
@@ -191,48 +192,53 @@ class United(_Counting):
 
 
 def _ack(desk: Desk, message: Message[Any]) -> None:
-    desk.acked.append(message)
+    desk.acked.append(Answer(message))
     if desk.sleeps:
         desk.wake()
 
 
-class Tracked:
+class Tracked(Answer):
     """An item under way: one part of its receipt.
 
     Most are the only thing made of one message, from its source to the end. So a receipt is
-    written out only where something else has to be made of them.
+    written out only where something else has to be made of them; and such a one is, in the
+    end, the answer itself.
 
-    Args:
+    Attributes:
         item: The item.
-        receipt: Of what it was made of; or the message itself.
+        receipt: Of what it was made of; or the message itself, where there is a ``desk``.
         desk: Where the message is answered.
     """
 
-    __slots__ = ("_desk", "_receipt", "item")
+    __slots__ = ("desk", "item", "receipt")
 
-    def __init__(self, item: Any, receipt: Nobody | Message[Any], desk: Desk | None = None) -> None:
-        self.item = item
-        self._receipt: Any = receipt
-        self._desk = desk
+    item: Any
+    receipt: Any
+    desk: Desk | None
+
+    # All that is made of it is set by whoever makes it: a third of the cost of making one in a call.
+    __init__ = object.__init__
 
     def __repr__(self) -> str:
-        """The item's own."""
-        return repr(self.item)
+        """The item's own; of an answer, what it says."""
+        message = getattr(self, "message", None)
+        return repr(self.item) if message is None else f"Answer({message!r})"
 
     def __del__(self) -> None:
         """Nobody has said what became of it."""
-        if self._receipt is not NOBODY:
+        if self.receipt is not NOBODY:
             self._written().drop()
 
     def settle(self) -> None:
         """All is well with it; what is said after this counts for nothing."""
-        receipt, self._receipt = self._receipt, NOBODY
-        desk = self._desk
+        receipt, self.receipt = self.receipt, NOBODY
+        desk = self.desk
         if desk is None:
             receipt.settle()
         else:
-            self._desk = None
-            desk.acked.append(receipt)
+            self.desk = self.error = None
+            self.message = receipt
+            desk.acked.append(self)
             if desk.sleeps:
                 desk.wake()
 
@@ -246,33 +252,42 @@ class Tracked:
 
     def take(self) -> Nobody:
         """The receipt, for something else that is made of it."""
-        receipt, self._receipt = self._written(), NOBODY
+        receipt, self.receipt = self._written(), NOBODY
         return receipt
 
     def part(self, item: Any) -> Tracked:
         """Something that is made of it, beside it."""
         receipt = self._written()
         receipt.split(1)
-        return Tracked(item, receipt)
+        return tracked(item, receipt)
 
     def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
         """The messages that it was made of, each with where it is answered."""
         return self._written().messages()
 
     def _written(self) -> Nobody:
-        if self._desk is not None:
-            self._receipt = Receipt(self._receipt, self._desk)
-            self._desk = None
-        receipt: Nobody = self._receipt
+        if self.desk is not None:
+            self.receipt = Receipt(self.receipt, self.desk)
+            self.desk = None
+        receipt: Nobody = self.receipt
         return receipt
+
+
+def tracked(item: Any, receipt: Nobody) -> Tracked:
+    """An item under way."""
+    made: Tracked = Tracked()
+    made.item = item
+    made.receipt = receipt
+    made.desk = None
+    return made
 
 
 def unite(item: Any, origins: Iterable[Tracked]) -> Tracked:
     """What was made of several."""
     receipts = [receipt for each in origins if (receipt := each.take()) is not NOBODY]
     if not receipts:
-        return Tracked(item, NOBODY)
-    return Tracked(item, receipts[0] if len(receipts) == 1 else United(receipts))
+        return tracked(item, NOBODY)
+    return tracked(item, receipts[0] if len(receipts) == 1 else United(receipts))
 
 
 def made_of(origin: Tracked, item: Any) -> Tracked:

@@ -32,9 +32,12 @@ def bind(functions, lay, none, kinds):
     async def walk(walking, items):
         nonlocal {names}, known
         known = kinds
-        made = None
+        {item} = made = None
         try:
-            for made in items:
+            for {item} in items:
+"""
+_TAKEN: Final = """\
+                made = item.item
 """
 _AWAITED: Final = """\
                 made = await function{0}(made)
@@ -42,7 +45,7 @@ _AWAITED: Final = """\
                     if type(made) in known:
                         usual{0} = type(made)
                     elif not walking.accepts(made):
-                        return None, made
+                        return None, {1}, made
 """
 _CALLED: Final = """\
                 made = function{0}(made)
@@ -53,19 +56,31 @@ _CALLED: Final = """\
                         if is_awaited(type(made)):
                             made = await made
                         if not walking.accepts(made):
-                            return None, made
+                            return None, {1}, made
 """
-_END: Final = """\
+_LAID: Final = """\
                 if made is not none:
                     lay(made)
         except BaseException as raised:
+"""
+_SETTLED: Final = """\
+                if made is none:
+                    item.settle()
+                else:
+                    item.item = made
+                    lay(item)
+        except BaseException as raised:
+            if item is not None:
+                item.item = made
+"""
+_END: Final = """\
             error = walking.own_error(raised)
             if error is None:
                 raise
             try:
-                return error, made
+                return error, {0}, made
             finally:
-                del error, made
+                del error, made{1}
         return None
     return walk, stop
 """
@@ -81,8 +96,8 @@ class Walking(Protocol):
         """What a function raised, as an error of its stage; ``None`` where it is not one."""
 
 
-Ended = tuple[Exception | None, Any] | None
-"""How a walk has ended early: with an error, if any, and what the item in hand is by then."""
+Ended = tuple[Exception | None, Any, Any] | None
+"""How a walk has ended early: an error, if any, the item in hand, and what it, or its content, is by then."""
 
 _Walk: TypeAlias = "Callable[[Walking, Iterable[Any]], CoroutineType[Any, Any, Ended]]"
 _Binding = Callable[
@@ -101,6 +116,7 @@ class Unrolled:
         lay: Puts what the last one made into the edges behind it.
         none: What the last one returns where that is no result.
         kinds: Sorts of results that need no second look; they may become more.
+        tracked: Items are tracked: functions get and make what is in them.
 
     Attributes:
         walk: The loop: takes items through every function.
@@ -117,8 +133,9 @@ class Unrolled:
         lay: Callable[[Any], None],
         none: Any,
         kinds: Set[type],
+        tracked: bool = False,
     ) -> None:
-        bind, self._lines = _written(tuple(awaited))
+        bind, self._lines = _written(tuple(awaited), tracked)
         self.walk, self.stop = bind(functions, lay, none, kinds)
 
     def place(self, line: int) -> int:
@@ -127,17 +144,21 @@ class Unrolled:
 
 
 @lru_cache(maxsize=_SHAPES)
-def _written(awaited: Sequence[bool]) -> tuple[_Binding, Sequence[int]]:
+def _written(awaited: Sequence[bool], tracked: bool) -> tuple[_Binding, Sequence[int]]:
     """What makes the loop for functions of these kinds, and the line at which each is called."""
     usual = [f"usual{place}" for place in range(len(awaited))]
     functions = ", ".join(f"function{place}" for place in range(len(awaited)))
-    text = _BEGIN.format(functions=functions, usual=" = ".join(usual), names=", ".join(usual))
+    item = "item" if tracked else "made"
+    text = _BEGIN.format(functions=functions, usual=" = ".join(usual), names=", ".join(usual), item=item)
+    if tracked:
+        text += _TAKEN
     lines = []
     for place, awaits in enumerate(awaited):
         lines.append(text.count("\n") + 1)
-        text += (_AWAITED if awaits else _CALLED).format(place)
-    text += _END
-    name = f"<stages in a row: {', '.join('await' if each else 'call' for each in awaited)}>"
+        text += (_AWAITED if awaits else _CALLED).format(place, item)
+    text += (_SETTLED if tracked else _LAID) + _END.format(item, ", item" if tracked else "")
+    sort = "tracked stages" if tracked else "stages"
+    name = f"<{sort} in a row: {', '.join('await' if each else 'call' for each in awaited)}>"
     # What a traceback shows; with no time of change it is never looked for in a file.
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     written: dict[str, Any] = {"is_awaited": is_awaited}

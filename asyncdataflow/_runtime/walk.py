@@ -32,6 +32,7 @@ class Path:
         awaited: Of each, whether what its function returns is to be awaited.
         lay: Puts what the last one made there.
         none: What the last one returns where that is no result.
+        tracked: Items are tracked.
 
     Attributes:
         kinds: Sorts of results that need no second look.
@@ -50,12 +51,13 @@ class Path:
         awaited: Sequence[bool],
         lay: Callable[[Any], None],
         none: Any,
+        tracked: bool,
     ) -> None:
         self.inlets = inlets
         self.tallies = tallies
         self.outlets = outlets
         self.kinds: set[type] = set()
-        self.loop = Unrolled(functions, awaited, lay=lay, none=none, kinds=self.kinds)
+        self.loop = Unrolled(functions, awaited, lay=lay, none=none, kinds=self.kinds, tracked=tracked)
 
 
 class Walk(Stretch):

@@ -89,12 +89,12 @@ class Walker(Walk):
         if ended is None:
             self.end()
             return items
-        error, made = ended
+        error, item, made = ended
         loop = self.role.loop
         assert loop is not None, "open"  # noqa: S101 - for the type checker
-        finishing = loop.finish(error, made, made)
+        finishing = loop.finish(error, item, made)
         done = int(error is not None)
-        del ended, error, made  # The traceback gets this frame: a cycle.
+        del ended, error, item, made  # The traceback gets this frame: a cycle.
         await finishing
         return done
 

@@ -49,8 +49,8 @@ MUTANTS = (
         "batch answers for one",
         "of what is united only the first is answered",
         "_runtime/tracked.py",
-        "    return Tracked(item, receipts[0] if len(receipts) == 1 else United(receipts))\n",
-        "    return Tracked(item, receipts[0])\n",
+        "    return tracked(item, receipts[0] if len(receipts) == 1 else United(receipts))\n",
+        "    return tracked(item, receipts[0])\n",
     ),
     Mutant(
         "branches share one part",
@@ -63,8 +63,8 @@ MUTANTS = (
         "answered twice",
         "what is answered stays open, and is nacked at the end",
         "_runtime/desk.py",
-        "                del unanswered[message]\n",
-        "                pass\n",
+        "        answered = self._open.pop\n",
+        "        answered = self._open.get\n",
     ),
     Mutant(
         "no bound of what is unacked",
@@ -86,14 +86,13 @@ MUTANTS = (
         "a result is done with when it is handed over",
         "_runtime/in_hand.py",
         """\
-            result, before = take(), self._held
-            self._held = result
-            if before is not None:
-                before.settle()
+            before = result
+            yield result.item
 """,
         """\
-            result = take()
+            before = result
             result.settle()
+            yield result.item
 """,
     ),
     Mutant(
@@ -114,9 +113,9 @@ MUTANTS = (
         "dead letter without its receipt",
         "an item is done when its letter is written, before the sink has it",
         "_runtime/supervise.py",
-        "        return Tracked(super()._letter(error, item.item, attempt), item.take())\n",
+        "        return tracked(super()._letter(error, item.item, attempt), item.take())\n",
         "        from .tracked import NOBODY\n\n"
-        "        return Tracked(super()._letter(error, item.item, attempt), NOBODY)\n",
+        "        return tracked(super()._letter(error, item.item, attempt), NOBODY)\n",
     ),
     Mutant(
         "position of the first",

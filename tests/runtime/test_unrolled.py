@@ -9,6 +9,7 @@ import traceback
 
 import pytest
 
+from asyncdataflow._runtime.tracked import NOBODY, Nobody, tracked
 from asyncdataflow._runtime.unrolled import Unrolled
 from asyncdataflow.testing.virtual_clock import run_virtual as run
 
@@ -22,7 +23,7 @@ IN_ANY_SHAPE = pytest.mark.parametrize(
 class Walker:
     """Writes down what it is asked."""
 
-    def __init__(self, *functions, shape=None, none=NOTHING):
+    def __init__(self, *functions, shape=None, none=NOTHING, tracked=False):
         self.laid = []
         self.asked = []
         self.kinds = set()
@@ -31,7 +32,9 @@ class Walker:
         self.raised = None
         self.is_own = True
         awaited = [True] * len(functions) if shape is None else shape
-        self.loop = Unrolled(functions, awaited, lay=self.laid.append, none=none, kinds=self.kinds)
+        self.loop = Unrolled(
+            functions, awaited, lay=self.laid.append, none=none, kinds=self.kinds, tracked=tracked
+        )
 
     def walk(self, items):
         self.walking = self.loop.walk(self, iter(items))
@@ -150,9 +153,9 @@ class TestWhereItIs:
                     raise ValueError(item)
 
             walker = Walker(*adding(shape, fail), shape=shape)
-            error, item = run(walker.walk([5]))
+            error, item, made = run(walker.walk([5]))
             assert isinstance(error, ValueError)
-            assert item == error.args[0] == 5 + sum(10**place for place in range(failing))
+            assert item == made == error.args[0] == 5 + sum(10**place for place in range(failing))
             assert walker.raised == failing
             assert walker.laid == []
 
@@ -182,7 +185,7 @@ class TestWhereItIs:
             if place == 1:
                 raise ValueError(item)
 
-        error, _ = run(Walker(*adding([True, False, True], fail), shape=(True, False, True)).walk([1]))
+        error, _, _ = run(Walker(*adding([True, False, True], fail), shape=(True, False, True)).walk([1]))
         shown = "".join(traceback.format_exception(error))
         assert 'File "<stages in a row: await, call, await>"' in shown
         assert "made = function1(made)" in shown
@@ -195,7 +198,8 @@ class TestDisturbed:
         for place in range(len(shape)):
             self.walker = Walker(*adding(shape, functools.partial(self._look, place)), shape=shape)
             ended = run(self.walker.walk([0, 0, 0, 0]))
-            assert ended == (None, sum(10**here for here in range(place + 1)))
+            made = sum(10**here for here in range(place + 1))
+            assert ended == (None, made, made)
             assert len(self.walker.laid) == 2
 
     def _look(self, place, here, item):
@@ -211,6 +215,57 @@ class TestDisturbed:
         run(walker.walk([1, 2]))
         assert walker.laid == [12, 12, 13]
         assert walker.asked[asked:] == []
+
+
+class TestTracked:
+    """The functions see what is in an item; the item itself leaves, is done with, or is handed back."""
+
+    @IN_ANY_SHAPE
+    def test_what_was_made_takes_its_place(self, shape):
+        walker = Walker(*adding(shape), shape=shape, tracked=True)
+        items = [tracked(number, NOBODY) for number in (0, 2)]
+        assert run(walker.walk(items)) is None
+        ones = sum(10**place for place in range(len(shape)))
+        assert [each.item for each in walker.laid] == [ones, ones + 2]
+        assert walker.laid == items
+
+    def test_one_of_which_nothing_is_made_is_done_with(self):
+        walker = Walker(*adding([True]), none=2, tracked=True)
+        receipts = [Counted() for _ in range(3)]
+        run(walker.walk([tracked(number, receipt) for number, receipt in enumerate(receipts)]))
+        assert [each.item for each in walker.laid] == [1, 3]
+        assert [each.settled for each in receipts] == [0, 1, 0]
+
+    @IN_ANY_SHAPE
+    def test_one_that_fails_holds_what_the_function_was_given(self, shape):
+        for failing in range(len(shape)):
+
+            def fail(place, item, failing=failing):
+                if place == failing:
+                    raise ValueError(item)
+
+            item = tracked(5, NOBODY)
+            walker = Walker(*adding(shape, fail), shape=shape, tracked=True)
+            error, failed, _ = run(walker.walk([item]))
+            assert failed is item
+            assert item.item == error.args[0] == 5 + sum(10**place for place in range(failing))
+
+    def test_one_that_is_disturbed_is_handed_back_beside_what_was_made(self):
+        walker = Walker(*adding([False] * 2, lambda *_: walker.disturb()), shape=[False] * 2, tracked=True)
+        item = tracked(0, NOBODY)
+        assert run(walker.walk([item])) == (None, item, 1)
+
+
+class Counted(Nobody):
+    """A receipt that counts."""
+
+    __slots__ = ("settled",)
+
+    def __init__(self):
+        self.settled = 0
+
+    def settle(self):
+        self.settled += 1
 
 
 def test_one_text_serves_every_loop_of_a_shape():

@@ -110,6 +110,7 @@ class TestWhoSleepsWhenItBegins:
             awaited=[True] * 2,
             lay=last.laying(),
             none=None,
+            tracked=False,
         )
         sender = first.sender()
         for number in range(3):
