@@ -33,8 +33,12 @@ _READ: Final = """
 SELECT partition, position FROM {positions}
 WHERE flow = %(flow)s AND target = %(target)s AND source = %(source)s
 """
+# One statement, however many there are: a pipeline ends with a message after which the server does
+# not end a session that is idle any more.
 _STORE: Final = """
-INSERT INTO {positions} VALUES (%(flow)s, %(target)s, %(source)s, %(partition)s, %(position)s)
+INSERT INTO {positions}
+SELECT %(flow)s, %(target)s, place.*
+FROM unnest(%(sources)s::text[], %(partitions)s::text[], %(positions)s::text[]) AS place
 ON CONFLICT (flow, target, source, partition) DO UPDATE SET position = EXCLUDED.position
 """
 # Locks the row until the commit. A run that is frozen amid a transaction must not hold up its
@@ -134,6 +138,10 @@ class PostgresTransactionalSink(TransactionalSink[Any]):
             yield ledger
 
 
+_Place = tuple[str, str, str]
+"""A source, its partition, and the position there, as they are stored."""
+
+
 class _Ledger:
     """One session, and which transaction is its next."""
 
@@ -148,8 +156,8 @@ class _Ledger:
 
     async def take_over(self) -> None:
         """Be the run that writes; waits for a transaction of the other that is being committed."""
-        values = {**self._names, "source": "", "partition": "", "position": self._stamp(0)}
-        await self._link.work(lambda connection: connection.execute(self._made(_STORE), values))
+        place = [("", "", self._stamp(0))]
+        await self._link.work(lambda connection: self._store_places(connection, place))
 
     async def positions(self, source: str) -> Positions:
         """What was stored for a source, by its stage's name; empty at first."""
@@ -172,7 +180,7 @@ class _Ledger:
         """
         rows = self._rows.of(items)
         places = [
-            {**self._names, "source": _named(source), "partition": _text(partition), "position": _text(at)}
+            (_named(source), _text(partition), _text(at))
             for source, partitions in positions.items()
             for partition, at in partitions.items()
         ]
@@ -196,12 +204,16 @@ class _Ledger:
             raise
         self._commits += 1
 
-    async def _store(self, connection: Connection, rows: list[Any], places: list[Any]) -> None:
+    async def _store(self, connection: Connection, rows: list[Any], places: list[_Place]) -> None:
         if rows:
             await self._rows.write(connection, rows)
         if places:
-            async with connection.cursor() as cursor:
-                await cursor.executemany(self._made(_STORE), places)
+            await self._store_places(connection, places)
+
+    async def _store_places(self, connection: Connection, places: list[_Place]) -> None:
+        sources, partitions, positions = map(list, zip(*places, strict=True))
+        values = {"sources": sources, "partitions": partitions, "positions": positions}
+        await connection.execute(self._made(_STORE), {**self._names, **values})
 
     def _refuse_in_doubt(self, error: ConnectionLostError | None) -> None:
         """A write that was cut short amid its commit is in doubt, and only a new session's positions tell."""
