@@ -11,6 +11,7 @@ import pytest
 
 from asyncdataflow.connectors.nats import JetStreamSink, JetStreamSource
 from asyncdataflow.errors import MissingExtraError
+from asyncdataflow.policy import Retry
 
 URL = "nats://me:hunter2@127.0.0.1:1"
 
@@ -39,8 +40,9 @@ REFUSED = [
     (source, {"fetch": 0}),
     (source, {"max_unacked": 0}),
     (source, {"ack_wait": 0}),
-    (source, {"retry_after": -1}),
-    (source, {"max_deliver": -1}),
+    (source, {"redeliver": 3}),
+    (source, {"redeliver": Retry(max_elapsed=1)}),
+    (source, {"redeliver": Retry(on=KeyError)}),
     (source, {"reconnect": -1}),
     (source, {"options": {"servers": "x"}}),
     (sink, {"subject": "a.*"}),

@@ -17,6 +17,7 @@ from asyncdataflow.connectors.postgres import (
     PostgresTransactionalSink,
 )
 from asyncdataflow.errors import MissingExtraError
+from asyncdataflow.policy import Retry
 
 DSN = "postgresql://me:hunter2@127.0.0.1:1/there"
 
@@ -47,10 +48,11 @@ REFUSED = [
     (queue, {"columns": 7}),
     (queue, {"fetch": 0}),
     (queue, {"max_unacked": True}),
-    (queue, {"max_attempts": -1}),
     (queue, {"poll": 0}),
     (queue, {"lease": float("inf")}),
-    (queue, {"retry_after": -1}),
+    (queue, {"redeliver": 3}),
+    (queue, {"redeliver": Retry(max_elapsed=1)}),
+    (queue, {"redeliver": Retry(on=KeyError)}),
     (queue, {"bad": "skip"}),
     (queue, {"reconnect": "soon"}),
     (sink, {"columns": ""}),

@@ -10,6 +10,7 @@ import pytest
 from asyncdataflow.connectors.nats import JetStreamSource
 from asyncdataflow.errors import BadMessageError, ConnectionLostError, ConnectorSetupError
 from asyncdataflow.message import Answer
+from asyncdataflow.policy import Retry
 from asyncdataflow.testing import check_ackable_source
 
 client = pytest.importorskip("nats")
@@ -90,6 +91,30 @@ async def test_a_nacked_message_comes_before_new_ones(nats, name):
         await subscription.answer(nacks([two]))
         assert items(await take(subscription)) == [2, 3, 4, 5, 6]
         await subscription.answer(acks([one]))
+
+
+async def test_the_most_deliveries(nats, name):
+    source = await filled(nats, name, numbers(2), redeliver=Retry(attempts=3, backoff=0))
+    async with source.open() as subscription:
+        for expected in ([1, 2], [1, 2], [1, 2], []):
+            messages = await take(subscription, 2)
+            assert sorted(items(messages)) == expected
+            await subscription.answer(nacks(messages))
+
+
+async def test_the_wait_behind_a_nack_grows_and_others_are_given_meanwhile(nats, name):
+    waits = Retry(attempts=None, backoff=1e-6, factor=1e12, max_backoff=3600, jitter=0)
+    source = await filled(nats, name, numbers(1), follow=True, redeliver=waits)
+    async with source.open() as subscription, jetstream(nats) as stream:
+        for _ in range(2):  # at once behind the first delivery, in an hour behind the second
+            messages = await take(subscription, 1)
+            assert items(messages) == [1]
+            await subscription.answer(nacks(messages))
+        await stream.publish(name, b"2")
+        messages = await take(subscription, 1)
+        assert items(messages) == [2]
+        await subscription.answer(acks(messages))
+        assert (await consumer(nats, name)).num_ack_pending == 1
 
 
 async def test_a_message_is_answered_once_and_only_in_its_session(nats, name, caplog):

@@ -10,6 +10,7 @@ import pytest
 from asyncdataflow.connectors.postgres import PostgresQueue
 from asyncdataflow.errors import BadMessageError, ConnectionLostError, ConnectorSetupError
 from asyncdataflow.message import Answer
+from asyncdataflow.policy import Retry
 from asyncdataflow.testing import check_ackable_source
 from tests.integration.database import psycopg, tell
 
@@ -106,13 +107,28 @@ async def test_what_was_not_given_was_no_attempt(postgres, table):
 
 
 async def test_the_most_attempts(postgres, table):
-    queue = await filled(postgres, table, 2, max_attempts=2)
+    queue = await filled(postgres, table, 2, redeliver=Retry(attempts=2, backoff=0))
     for expected in ([1, 2], [1, 2], []):
         async with queue.open() as subscription:
             messages = await take(subscription)
             assert ids(messages) == expected
             await subscription.answer(nacks(messages))
     assert await left(postgres, table, "attempts") == [2, 2]
+
+
+async def test_the_wait_behind_a_nack_grows_and_others_are_given_meanwhile(postgres, table):
+    waits = Retry(attempts=None, backoff=3600, factor=24, max_backoff=1e9, jitter=0)
+    queue = await filled(postgres, table, 3, redeliver=waits)
+    async with queue.open() as subscription:
+        first, _ = await take(subscription, 2)
+        await subscription.answer(nacks([first]))
+        assert ids(await take(subscription)) == [3]
+    hours = "id, attempts, round(extract(epoch FROM claimed_until - now()) / 3600)::int"
+    assert await left(postgres, table, hours, where="claimed_until IS NOT NULL") == [(1, 1, 1)]
+    tell(postgres, f"UPDATE {table} SET claimed_until = now() - interval '1 s' WHERE id = 1")
+    async with queue.open() as subscription:
+        await subscription.answer(nacks(await take(subscription, 1)))
+    assert await left(postgres, table, hours, where="claimed_until IS NOT NULL") == [(1, 2, 24)]
 
 
 async def test_a_row_is_answered_once_and_only_in_its_session(postgres, table, caplog):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from ...errors import BadMessageError, ConnectionLostError, ConnectorSetupError
 from ...message import Answer, Message
+from ...policy import Retry
+from ..checks import AT_ONCE
 from ..intake import Intake, apart, finish
 from .client import Line
 from .pulling import Pulling
@@ -43,8 +46,7 @@ class Terms:
     follow: bool
     fetch: int
     ack_wait: float
-    retry_after: float
-    max_deliver: int
+    redeliver: Retry
     confirm: bool
     domain: str | None
 
@@ -120,7 +122,7 @@ class Session:
                 durable_name=terms.durable,
                 ack_policy=AckPolicy.EXPLICIT,
                 ack_wait=terms.ack_wait,
-                max_deliver=terms.max_deliver,
+                max_deliver=-1 if terms.redeliver.attempts is None else terms.redeliver.attempts,
                 max_ack_pending=-1,
                 filter_subject=terms.subject,
             )
@@ -149,7 +151,7 @@ class Session:
         nacked = [each.message.handle for each in mine if not each.is_ack]
         await self._ack(acked)
         if nacked:
-            await self._nack(nacked, self._terms.retry_after)
+            await self._nack(nacked, self._terms.redeliver)
             # What lies here was not given yet, and is to come behind what comes again.
             await self._nack([delivery for delivery, _ in self._intake.left()])
 
@@ -178,16 +180,18 @@ class Session:
 
     async def _ack(self, deliveries: list[_Delivery]) -> None:
         if self._terms.confirm:
-            await self._confirm(deliveries, Msg.Ack.Ack)
+            await self._confirm(dict.fromkeys(deliveries, Msg.Ack.Ack))
         else:
             for each in deliveries:
                 await self._send(each.message, Msg.Ack.Ack)
         for each in deliveries:
             self._forget(each)
 
-    async def _confirm(self, deliveries: list[_Delivery], told: bytes) -> None:
+    async def _confirm(self, answers: Mapping[_Delivery, bytes]) -> None:
         """Tell the server until it confirms; what a lost connection did not confirm comes again."""
-        for task in await self._line.until_lost(self._confirmed(each, told) for each in deliveries):
+        for task in await self._line.until_lost(
+            self._confirmed(each, told) for each, told in answers.items()
+        ):
             if task.cancelled() or not task.result():
                 _LOG.warning("%s: an answer was lost with its connection", self._terms.what)
 
@@ -205,12 +209,11 @@ class Session:
                 return True
         raise ConnectionLostError(f"{self._terms.what}: the server does not confirm an answer")
 
-    async def _nack(self, deliveries: list[_Delivery], after: float = 0.0) -> None:
+    async def _nack(self, deliveries: list[_Delivery], redeliver: Retry = AT_ONCE) -> None:
         """Confirmed, too: the server may look at a later request for messages before an unconfirmed nack."""
-        told = Msg.Ack.Nak + (b' {"delay": %d}' % int(after * 1e9) if after else b"")
         for each in deliveries:
             self._forget(each)
-        await self._confirm(deliveries, told)
+        await self._confirm({each: _nak(each, redeliver) for each in deliveries})
 
     async def _send(self, message: Msg, told: bytes) -> None:
         """What is not received is as if it had not been said: the message comes again."""
@@ -251,7 +254,7 @@ class Session:
         if not self._terms.skips:
             raise BadMessageError(f"{told}; bad='skip' leaves such out") from None
         self._forget(delivery)
-        await self._confirm([delivery], Msg.Ack.Term)
+        await self._confirm({delivery: Msg.Ack.Term})
         _LOG.error("%s, and is left out", told)
         return None
 
@@ -283,3 +286,11 @@ class Session:
             _LOG.warning("%s: what it held comes again after %g s", self._terms.what, self._ack_wait)
         if self._heartbeats is not None:
             await asyncio.wait([self._heartbeats])
+
+
+def _nak(delivery: _Delivery, redeliver: Retry) -> bytes:
+    """Give it again, after the wait behind so many deliveries."""
+    draw = random.random()  # noqa: S311 - jitter, no secret
+    after = redeliver.wait(delivery.message.metadata.num_delivered or 1, draw)
+    told: bytes = Msg.Ack.Nak + (b' {"delay": %d}' % int(after * 1e9) if after else b"")
+    return told

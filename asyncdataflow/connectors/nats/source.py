@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from ...abc import AckableSource, Positions
 from ...errors import ConnectorSetupError
-from ..checks import refuse_unless_seconds, refuse_unless_whole
+from ...policy import Retry
+from ..checks import AT_ONCE, refuse_unless_counted_retry, refuse_unless_seconds, refuse_unless_whole
 from .client import Servers, subject_of
 from .codec import Decode, decoder
 from .session import Session, Terms
@@ -47,9 +48,10 @@ class JetStreamSource(AckableSource[Any]):
         max_unacked: Most messages given and not yet answered.
         ack_wait: Seconds after which the server gives what was not answered to somebody else; an
             existing consumer keeps its own.
-        retry_after: Seconds until a nacked message comes again.
-        max_deliver: Most times that a message is delivered; behind that it stays in the stream and
-            does not come any more; ``None``: there is no such limit. It counts when the consumer is made.
+        redeliver: How often a message is delivered in all, and after which waits one that was nacked
+            comes again; by default at once and without end. How often counts when the consumer is made;
+            behind that a message stays in the stream and does not come any more. The server knows
+            no ``max_elapsed`` and no ``on``.
         confirm: An ack is done when the server has confirmed it, not when it was sent. Without it,
             acks are cheaper, and a few more messages come twice after a server was killed.
         reconnect: Seconds for which a lost connection is tried again before the run fails.
@@ -80,8 +82,7 @@ class JetStreamSource(AckableSource[Any]):
         fetch: int = 100,
         max_unacked: int = 1000,
         ack_wait: float = 30.0,
-        retry_after: float = 0.0,
-        max_deliver: int | None = None,
+        redeliver: Retry = AT_ONCE,
         confirm: bool = True,
         reconnect: float = 60.0,
         domain: str | None = None,
@@ -89,9 +90,9 @@ class JetStreamSource(AckableSource[Any]):
     ) -> None:
         self._what = what = f"JetStreamSource({stream!r})"
         _refuse_bad_names(what, stream=stream, durable=durable)
-        _refuse_bad_numbers(what, fetch=fetch, max_unacked=max_unacked, max_deliver=max_deliver or 1)
+        _refuse_bad_numbers(what, fetch=fetch, max_unacked=max_unacked)
         refuse_unless_seconds(f"{what}: ack_wait=", ack_wait)
-        refuse_unless_seconds(f"{what}: retry_after=", retry_after or 1)
+        refuse_unless_counted_retry(f"{what}: redeliver=", redeliver)
         if bad not in {"fail", "skip"}:
             raise ValueError(f"{what}: bad= is 'fail' or 'skip', not {bad!r}")
         self._servers = Servers(servers, options, reconnect, what)
@@ -106,8 +107,7 @@ class JetStreamSource(AckableSource[Any]):
             follow=follow,
             fetch=min(fetch, max_unacked),
             ack_wait=ack_wait,
-            retry_after=retry_after,
-            max_deliver=-1 if max_deliver is None else max_deliver,
+            redeliver=redeliver,
             confirm=confirm,
             domain=domain,
         )

@@ -61,8 +61,8 @@ UPDATE {table} SET {done} = now(), claimed_by = NULL, claimed_until = NULL
 FROM {given} WHERE {still}
 """
 _AGAIN = """
-UPDATE {table} SET claimed_by = NULL, claimed_until = now() + %(after)s
-FROM {given} WHERE {still}
+UPDATE {table} SET claimed_by = NULL, claimed_until = now() + given.after
+FROM unnest(%(keys)s, %(attempts)s, %(after)s) AS given(key, attempts, after) WHERE {still}
 """
 _PUT_BACK = """
 UPDATE {table} SET claimed_by = NULL, claimed_until = NULL, attempts = {table}.attempts - 1

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from ...abc import AckableSource, Positions
 from ...errors import ConnectorSetupError
-from ..checks import refuse_unless_seconds, refuse_unless_whole
+from ...policy import Retry
+from ..checks import AT_ONCE, refuse_unless_counted_retry, refuse_unless_seconds, refuse_unless_whole
 from .client import Address, Link, make_once, names_of, patience
 from .lease import Lease
 from .session import Session, Terms
@@ -49,9 +50,10 @@ class PostgresQueue(AckableSource[Any]):
         fetch: Most rows that are claimed at once.
         max_unacked: Most rows given and not yet answered.
         lease: Seconds for which a row is claimed; renewed at every third of it.
-        retry_after: Seconds until a nacked row is given again.
-        max_attempts: A row that was given so often is given no more, and stays in the table for
-            somebody to look at: ``WHERE attempts >= …``; ``None``: there is no such limit.
+        redeliver: How often a row is given in all, and after which waits one that was nacked is given
+            again; by default at once and without end. A row that was given as often as it may be
+            stays in the table for somebody to look at: ``WHERE attempts >= …``. While a row waits,
+            others are given. The table knows no ``max_elapsed`` and no ``on``.
         bad: What is done with a row that cannot be made an item, such as JSON that is too deep
             or a date beyond the year 9999: ``"fail"`` raises, ``"park"`` leaves it in the table
             claimed for good, with the reason in ``claimed_by``.
@@ -82,8 +84,7 @@ class PostgresQueue(AckableSource[Any]):
         fetch: int = 100,
         max_unacked: int = 1000,
         lease: float = 30.0,
-        retry_after: float = 0.0,
-        max_attempts: int | None = None,
+        redeliver: Retry = AT_ONCE,
         bad: Literal["fail", "park"] = "fail",
         reconnect: float = 30.0,
     ) -> None:
@@ -93,14 +94,11 @@ class PostgresQueue(AckableSource[Any]):
         wanted = () if columns is None else names_of(what, "columns", columns)
         (key,) = names_of(what, "key", (key,))
         self._lease = Lease(table, key, wanted, done)
-        for option, number in (
-            ("fetch", fetch),
-            ("max_unacked", max_unacked),
-            ("max_attempts", max_attempts or 1),
-        ):
+        for option, number in (("fetch", fetch), ("max_unacked", max_unacked)):
             refuse_unless_whole(f"{what}: {option}=", number)
-        for option, seconds in (("poll", poll), ("lease", lease), ("retry_after", retry_after or 1)):
+        for option, seconds in (("poll", poll), ("lease", lease)):
             refuse_unless_seconds(f"{what}: {option}=", seconds)
+        refuse_unless_counted_retry(f"{what}: redeliver=", redeliver)
         if bad not in {"fail", "park"}:
             raise ValueError(f"{what}: bad= is 'fail' or 'park', not {bad!r}")
         self.max_unacked = max_unacked
@@ -114,8 +112,7 @@ class PostgresQueue(AckableSource[Any]):
             poll=poll,
             fetch=min(fetch, max_unacked),
             lease=timedelta(seconds=lease),
-            retry_after=timedelta(seconds=retry_after),
-            most=2**31 - 1 if max_attempts is None else max_attempts,
+            redeliver=redeliver,
             parks=bad == "park",
         )
 

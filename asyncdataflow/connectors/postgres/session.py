@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from ...errors import BadMessageError, ConnectionLostError, ConnectorSetupError
 from ...message import Answer, Message
+from ...policy import Retry
 from ..intake import Intake, finish
 from .client import Address, Link, identifier
 from .lease import LEASE_COLUMNS, Lease
@@ -30,6 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 _PATIENCE_AT_THE_END: Final = 5.0
 _PAUSE_OF_THE_LISTENER: Final = 1.0
+_ENDLESS: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,7 @@ class Terms:
     poll: float
     fetch: int
     lease: timedelta
-    retry_after: timedelta
-    most: int
+    redeliver: Retry
     parks: bool
 
 
@@ -104,7 +106,9 @@ class Session:
         if nacked:
             # What lies here was not given yet, and is to come behind what comes again.
             back = [delivery for delivery, _ in self._intake.left()]
-            await self._settle(nacked, self._terms.statements.nack)
+            await self._settle(
+                nacked, self._terms.statements.nack, after=[self._wait(each) for each in nacked]
+            )
             await self._settle(back, self._terms.statements.put_back)
             self._wake.set()
 
@@ -120,13 +124,20 @@ class Session:
             return False
         return True
 
-    async def _settle(self, deliveries: list[_Delivery], statement: sql.Composed) -> int | None:
+    def _wait(self, delivery: _Delivery) -> timedelta:
+        """Until a row that was nacked is given again."""
+        draw = random.random()  # noqa: S311 - jitter, no secret
+        return timedelta(seconds=self._terms.redeliver.wait(delivery.attempts, draw))
+
+    async def _settle(
+        self, deliveries: list[_Delivery], statement: sql.Composed, **more: object
+    ) -> int | None:
         """How many were still this session's; ``None`` where nobody can tell."""
         losses = self._link.losses
         keys, attempts = [each.key for each in deliveries], [each.attempts for each in deliveries]
 
         async def do(connection: Connection) -> int:
-            values = {"keys": keys, "attempts": attempts, **self._values}
+            values = {"keys": keys, "attempts": attempts, **more, **self._values}
             return (await connection.execute(statement, values)).rowcount
 
         settled = await self._link.work(do) if deliveries else 0
@@ -166,7 +177,8 @@ class Session:
             await self._release(connection, kept=list(self._held))
             self._losses = self._link.losses
         statements = self._terms.statements
-        values = {**self._values, "count": self._terms.fetch}
+        most = self._terms.redeliver.attempts
+        values = {**self._values, "count": self._terms.fetch, "most": _ENDLESS if most is None else most}
         lot, bad = await _made_of(
             await connection.execute(statements.claim, values), statements, self._terms.alone
         )
@@ -201,8 +213,7 @@ class Session:
 
     @property
     def _values(self) -> dict[str, Any]:
-        terms = self._terms
-        return {"session": self._name, "lease": terms.lease, "after": terms.retry_after, "most": terms.most}
+        return {"session": self._name, "lease": self._terms.lease}
 
     async def _renewing(self) -> None:
         async def renew(connection: Connection) -> None:
