@@ -150,6 +150,13 @@ def _untracked(graph: Graph, source: Stage[Any, Any], below: list[Stage[Any, Any
 
 
 def _of_effects(graph: Graph, source: Stage[Any, Any], below: list[Stage[Any, Any]]) -> Iterator[str]:
+    for stage in below:
+        if isinstance(stage.operator, Scan):
+            yield (
+                f"{_where(stage)}: what it has added up is stored nowhere, and what of {_where(source)} was "
+                "acked does not come again; add up where the items are stored, or promise "
+                'delivery="at_least_once"'
+            )
     for stage in (source, *below):
         letters = any(edge.dead_letters for edge in graph.into(named(stage)))
         ends = not any(not edge.dead_letters for edge in graph.out_of(named(stage)))

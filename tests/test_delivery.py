@@ -10,14 +10,27 @@ from asyncdataflow import (
     AckableSource,
     DataFlow,
     DefinitionError,
+    DeliveryError,
     Sink,
     TransactionalSink,
+    balance,
     batch,
     combine_latest,
+    concat,
     dead_letter,
+    filter_,
+    flatten,
+    merge,
+    operators,
+    partition,
+    route,
     scan,
+    split,
     stage,
+    take,
     through,
+    until,
+    zip_,
 )
 from asyncdataflow.testing import QueueSource
 
@@ -141,6 +154,16 @@ REFUSED = {
         None,
         ["definition[1] (scan)", "knows more than the item"],
     ),
+    "positions behind the latest of each": (
+        ((stage(QUEUE, name="a"), stage(QueueSource(), name="b")), combine_latest(), Ledger()),
+        None,
+        ["definition[1] (combine_latest)", "knows more than the item"],
+    ),
+    "a state that nobody stores": (
+        (QUEUE, scan(lambda total, item: total + item), batch(2), Upserts()),
+        "exactly_once",
+        ["definition[1] (scan)", "stored nowhere", "definition[0] (QueueSource)"],
+    ),
     "positions that nobody asks for": ((QUEUE, Ledger()), "at_most_once", ["definition[1] (Ledger)"]),
     "batches of batches": (
         (QUEUE, batch(4), batch(3)),
@@ -165,6 +188,50 @@ def test_what_it_cannot_is_refused_by_name(name):
         DataFlow(definition, delivery=delivery)
     for each in told:
         assert each in str(refused.value)
+
+
+A, B = stage(QUEUE, name="a"), stage(QueueSource(), name="b")
+
+BEHIND_AN_ANSWERED_SOURCE = {
+    # What it keeps is not settled, and comes again: with a position, and with an idempotent sink.
+    "batch": ((QUEUE, batch(3)), True, True),
+    "concat": (((A, B), concat()), True, True),
+    "filter_": ((QUEUE, filter_(bool)), True, True),
+    "merge": (((A, B), merge()), True, True),
+    "take": ((QUEUE, take(3)), True, True),
+    "until": ((QUEUE, until(bool)), True, True),
+    "zip_": (((A, B), zip_()), True, True),
+    "combine_latest": (((A, B), combine_latest()), False, True),
+    # Some of what is made of an item may be stored without the rest.
+    "balance": ((QUEUE, balance(), (same, same)), False, True),
+    "flatten": ((QUEUE, flatten()), False, True),
+    "partition": ((QUEUE, partition(bool), (same, same)), False, True),
+    "route": ((QUEUE, route(str), {"0": same, "1": same}), False, True),
+    "split": ((QUEUE, split(lambda item: {"a": item, "b": item}), {"a": same, "b": same}), False, True),
+    # What it knows of the items before is nowhere else.
+    "scan": ((QUEUE, scan(lambda total, item: total + item)), False, False),
+    "through": ((QUEUE, through(lambda items: items)), False, False),
+}
+"""Of each operator: whether a run can go on behind it where another was killed (E57)."""
+
+
+def can_be_promised(*definition):
+    try:
+        DataFlow(definition, delivery="exactly_once")
+    except DeliveryError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", BEHIND_AN_ANSWERED_SOURCE)
+def test_an_operator_that_knows_more_than_its_items_is_refused_or_gets_them_again(name):
+    definition, with_positions, by_key = BEHIND_AN_ANSWERED_SOURCE[name]
+    assert can_be_promised(*definition, Ledger()) is with_positions
+    assert can_be_promised(*definition, Upserts()) is by_key
+
+
+def test_of_each_operator_it_is_said():
+    assert set(BEHIND_AN_ANSWERED_SOURCE) == {*operators.__all__} - {"BARE"}
 
 
 def test_a_delivery_that_is_none_is_refused():
