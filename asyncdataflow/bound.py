@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import Any
 
 from .graph import Edge, Graph, named
+from .keeping import makes_many
 from .operators.combine import CombineLatest, Zip
 from .operators.protocol import StreamOperator
 from .stage import Stage
@@ -46,9 +47,8 @@ def slots(stage: Stage[Any, Any]) -> int:
         return 2 * workers - 1
     if workers == 1 or not stage.ordered:
         return workers
-    many = stage.call is not None and stage.call.many
     # What a generator makes is sent by its own worker when its turn comes: nothing is parked.
-    return workers if many else 2 * workers
+    return workers if makes_many(stage) else 2 * workers
 
 
 def is_tagged(stage: Stage[Any, Any]) -> bool:

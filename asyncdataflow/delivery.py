@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, get_args
 
 from .abc import AckableSource, Sink, Source
 from .graph import Graph, named
-from .keeping import why_not_ordered
+from .keeping import makes_many, why_not_ordered
 from .message import Answer
 from .naming import place
 from .operators.accumulate import Batch, Scan
@@ -113,7 +113,7 @@ def _held(graph: Graph, stage: Stage[Any, Any]) -> int:
         return 2
     held = 1
     before = [stage]
-    while len(before) == 1 and not _makes_many(before[0]):
+    while len(before) == 1 and not makes_many(before[0]):
         operator = before[0].operator
         if isinstance(operator, Batch):
             if operator.seconds is not None:
@@ -124,11 +124,6 @@ def _held(graph: Graph, stage: Stage[Any, Any]) -> int:
         ]
     many = len(before) == 1 and before[0].role != "source"
     return 1 if many or not isinstance(stage.operator, Batch) else held
-
-
-def _makes_many(stage: Stage[Any, Any]) -> bool:
-    """Several may be made of one message."""
-    return stage.call is not None and stage.call.many
 
 
 def _untracked(graph: Graph, source: Stage[Any, Any], below: list[Stage[Any, Any]]) -> Iterator[str]:
@@ -224,7 +219,7 @@ def _why_no_position_of_source(stage: Stage[Any, Any]) -> str:
 def _why_by_halves(stage: Stage[Any, Any]) -> str:
     if isinstance(stage.operator, Scan | CombineLatest):
         return "knows more than the item, which nobody stores; end in an idempotent Sink"
-    if _makes_many(stage):
+    if makes_many(stage):
         return (
             "makes any number of items from each, and some may be stored without the others; "
             "end in an idempotent Sink"

@@ -11,7 +11,7 @@ from .operators.distribute import Split
 from .policy import Overflow
 from .stage import Call, Stage
 
-__all__ = ("makes_only_one", "why_not_one_to_one", "why_not_ordered")
+__all__ = ("makes_many", "makes_only_one", "why_not_one_to_one", "why_not_ordered")
 
 
 def why_not_one_to_one(stage: Stage[Any, Any], call: Call) -> str:
@@ -28,6 +28,11 @@ def why_not_one_to_one(stage: Stage[Any, Any], call: Call) -> str:
     if stage.overflow in (Overflow.DROP_OLDEST, Overflow.DROP_NEWEST):
         return "its overflow= drops items"
     return ""
+
+
+def makes_many(stage: Stage[Any, Any]) -> bool:
+    """Whether a stage's function makes any number of items from each."""
+    return stage.call is not None and stage.call.many
 
 
 def why_not_ordered(stage: Stage[Any, Any]) -> str:

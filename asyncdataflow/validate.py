@@ -15,7 +15,7 @@ from typing import Any
 
 from .bound import slots
 from .graph import Edge, Graph, named
-from .keeping import why_not_one_to_one
+from .keeping import makes_many, why_not_one_to_one
 from .naming import place
 from .operators.accumulate import Batch
 from .operators.combine import Concat, Zip
@@ -77,10 +77,10 @@ class _Reader:
             if isinstance(stage.operator, Take):
                 return stage.operator.count
             edges = self._into[named(stage)]
-            if len(edges) != 1 or _makes_many(stage):
+            if len(edges) != 1 or _may_make_many(stage):
                 return math.inf
             stage = self._stages[edges[0].source]
-        return math.inf if _makes_many(stage) else 1
+        return math.inf if _may_make_many(stage) else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _withheld(branch: Sequence[Stage[Any, Any]]) -> int:
             return 1
         if isinstance(stage.operator, Batch):
             kept *= stage.operator.size if counting and stage.operator.seconds is None else 1
-        elif _makes_many(stage) or _may_end_early(stage):
+        elif _may_make_many(stage) or _may_end_early(stage):
             # A batch behind it may fill from one item, or be sent half full.
             counting = False
     return kept
@@ -151,8 +151,8 @@ def _loses_count(stage: Stage[Any, Any]) -> bool:
     return stage.call is None or bool(why_not_one_to_one(stage, stage.call))
 
 
-def _makes_many(stage: Stage[Any, Any]) -> bool:
-    return stage.call is None or stage.call.many or isinstance(stage.operator, Through)
+def _may_make_many(stage: Stage[Any, Any]) -> bool:
+    return stage.call is None or makes_many(stage) or isinstance(stage.operator, Through)
 
 
 def _may_end_early(stage: Stage[Any, Any]) -> bool:

@@ -1,19 +1,96 @@
-"""A session of a source whose parts are read in order: what is done is a mark in each part."""
+"""Sources whose parts are read in order: what is done is a mark in each part, and may be kept in a file."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Generic, TypeVar
+import os
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
 
+from ..abc import Positions
 from ..low_water import LowWater, Place
 from ..policy import Retry
-from .own_thread import OwnThread
+from .checks import checked_path, refuse_unless_retry, refuse_unless_seconds
+from .own_thread import OwnThread, own_thread
+from .positions import PositionsFile
 from .subscription import Reading, Record
 
-__all__ = ("Marked",)
+__all__ = ("Marked", "Marks")
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How such a source is read, whatever it reads; made by :meth:`checked`.
+
+    Attributes:
+        positions: The file that keeps the marks; ``None``: nobody does.
+        follow: See :class:`Marked`, as for the others.
+        poll: Seconds.
+        redeliver: How often and when something is given again.
+    """
+
+    positions: str | None
+    follow: bool
+    poll: float
+    redeliver: Retry
+
+    @classmethod
+    def checked(
+        cls,
+        what: str,
+        *,
+        positions: str | os.PathLike[str] | None,
+        follow: bool,
+        poll: float,
+        redeliver: Retry,
+    ) -> Self:
+        """These options of the source ``what``.
+
+        Raises:
+            ValueError: One is out of its range.
+        """
+        kept = None if positions is None else checked_path(f"{what}(positions=)", positions)
+        refuse_unless_seconds(f"{what}(poll=)", poll)
+        refuse_unless_retry(f"{what}(redeliver=)", redeliver)
+        return cls(kept, follow, poll, redeliver)
+
+    @asynccontextmanager
+    async def session(
+        self,
+        name: str,
+        after: Positions | None,
+        begin: Callable[[OwnThread, dict[Hashable, Any]], Callable[[], list[Record[T]]]],
+    ) -> AsyncIterator[Marked[T]]:
+        """A session that reads in a thread of its own.
+
+        Args:
+            name: The thread's.
+            after: Where to begin; ``None``: behind what is kept.
+            begin: Opens, and gives what reads a few records; is given the thread, in which it is
+                called, and where each partition begins.
+        """
+        async with own_thread(name) as thread:
+            kept = None if self.positions is None else PositionsFile(self.positions)
+            loaded = {} if kept is None else await thread.call(kept.load)
+            start: dict[Hashable, Any] = loaded if after is None else {**after}
+            read = await thread.call(begin, thread, start)
+            session = Marked(
+                thread,
+                read,
+                start=start,
+                keep=None if kept is None else kept.save,
+                redeliver=self.redeliver,
+                follow=self.follow,
+                poll=self.poll,
+            )
+            try:
+                yield session
+            finally:
+                session.close()
 
 
 class Marked(Reading[T], Generic[T]):

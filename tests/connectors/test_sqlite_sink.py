@@ -60,7 +60,7 @@ def test_it_keeps_the_rules_of_a_sink(folder):
         return SqliteSink(folder / str(next(numbers)), "t", create=create, columns=columns, chunk=1)
 
     def lying(made):
-        return [item for (item,) in rows("SELECT item FROM t ORDER BY rowid", made._path)]
+        return [item for (item,) in rows("SELECT item FROM t ORDER BY rowid", made._target.path)]
 
     check_sink(make, items=[0, None, "c"], read=lying, real_time=True, seeds=1)
 

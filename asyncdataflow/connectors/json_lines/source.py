@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
 from ...abc import AckableSource, Positions, Subscription
 from ...errors import BadMessageError
 from ...policy import Retry
-from ..checks import POLITE, checked_path, refuse_unless_retry, refuse_unless_seconds, refuse_unless_whole
-from ..marked import Marked
-from ..own_thread import OwnThread, own_thread
-from ..positions import PositionsFile
+from ..checks import POLITE, checked_path, refuse_unless_whole
+from ..marked import Marks
+from ..own_thread import OwnThread
 from ..subscription import Record
 from .lines import Line, LineReader, is_whole
 
@@ -87,23 +86,18 @@ class JsonLinesSource(AckableSource[Any]):
         self._paths = [checked_path("JsonLinesSource(path)", each) for each in paths]
         if not self._paths or len(set(self._paths)) < len(self._paths):
             raise ValueError("JsonLinesSource(path): one file or more is needed, each once")
-        self._positions = None
-        if positions is not None:
-            self._positions = checked_path("JsonLinesSource(positions=)", positions)
+        self._marks = Marks.checked(
+            "JsonLinesSource", positions=positions, follow=follow, poll=poll, redeliver=redeliver
+        )
         refuse_unless_whole("JsonLinesSource(max_line=)", max_line)
         refuse_unless_whole("JsonLinesSource(max_unacked=)", max_unacked)
-        refuse_unless_seconds("JsonLinesSource(poll=)", poll)
-        refuse_unless_retry("JsonLinesSource(redeliver=)", redeliver)
         if on_bad_line not in {"fail", "skip"}:
             raise ValueError(f'JsonLinesSource(on_bad_line=): "fail" or "skip", not {on_bad_line!r}')
         if not callable(loads):
             raise ValueError("JsonLinesSource(loads=): a callable from a line's text to an item is needed")
         self.max_unacked = max_unacked
-        self._follow = follow
-        self._poll = poll
         self._max_line = max_line
         self._skips = on_bad_line == "skip"
-        self._redeliver = redeliver
         self._loads = loads
 
     def __repr__(self) -> str:
@@ -112,25 +106,13 @@ class JsonLinesSource(AckableSource[Any]):
     @asynccontextmanager
     async def open(self, after: Positions | None = None) -> AsyncIterator[Subscription[Any]]:
         """Enter to open the files, behind ``after`` or the kept positions; leave to close them."""
-        async with own_thread(f"read {self._paths[0]}") as thread:
-            kept = PositionsFile(self._positions) if self._positions is not None else None
-            loaded = await thread.call(kept.load) if kept is not None else {}
-            start: dict[Hashable, Any] = loaded if after is None else {**after}
-            files = _Files(self._paths, start, self._max_line, self._follow, self._item)
-            await thread.call(files.open, thread)
-            session = Marked(
-                thread,
-                lambda: files.read(_AT_ONCE),
-                start=start,
-                keep=kept.save if kept is not None else None,
-                redeliver=self._redeliver,
-                follow=self._follow,
-                poll=self._poll,
-            )
-            try:
-                yield session
-            finally:
-                session.close()
+        async with self._marks.session(f"read {self._paths[0]}", after, self._opened) as session:
+            yield session
+
+    def _opened(self, thread: OwnThread, start: Positions) -> Callable[[], list[Record[Any]]]:
+        files = _Files(self._paths, start, self._max_line, self._marks.follow, self._item)
+        files.open(thread)
+        return lambda: files.read(_AT_ONCE)
 
     def _item(self, path: str, line: Line, torn: bool) -> Record[Any] | None:
         """What a line comes to: an item, or what is skipped; ``None`` for an empty one."""

@@ -41,8 +41,8 @@ SELECT %(flow)s, %(target)s, place.*
 FROM unnest(%(sources)s::text[], %(partitions)s::text[], %(positions)s::text[]) AS place
 ON CONFLICT (flow, target, source, partition) DO UPDATE SET position = EXCLUDED.position
 """
-# Locks the row until the commit. A run that is frozen amid a transaction must not hold up its
-# successor for good: the server ends such a session.
+# Locks the row until the commit. A run that is frozen between two statements must not hold up its
+# successor for good: the server ends such a session. Amid a COPY it waits as long as the client lives.
 _ADVANCE: Final = """
 UPDATE {positions} SET position = %(position)s
 WHERE flow = %(flow)s AND target = %(target)s AND source = '' AND partition = '' AND position = %(before)s

@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ...abc import Sink
-from ..checks import refuse_unless_seconds, refuse_unless_whole
-from ..own_thread import OwnThread, own_thread
-from .database import Database, checked_database
-from .rows import Columns, Rows
+from ..own_thread import own_thread
+from .rows import Columns
+from .target import OpenTarget, Target
 
 __all__ = ("SqliteSink",)
 
@@ -72,37 +71,34 @@ class SqliteSink(Sink[Any]):
         create: str | None = None,
         patience: float = 5.0,
     ) -> None:
-        self._path = checked_database("SqliteSink(path)", path)
-        self._rows = Rows("SqliteSink", self._path, table, columns, key)
-        refuse_unless_whole("SqliteSink(chunk=)", chunk)
-        refuse_unless_seconds("SqliteSink(patience=)", patience)
+        self._target = Target(
+            "SqliteSink",
+            path,
+            table,
+            columns=columns,
+            key=key,
+            chunk=chunk,
+            create=create,
+            patience=patience,
+        )
         self.chunk = chunk
         self.effect = "idempotent" if key else "plain"
-        self._create = create
-        self._patience = patience
 
     def __repr__(self) -> str:
-        return f"SqliteSink({self._path!r}, {self._rows.table!r})"
+        return f"SqliteSink({self._target.path!r}, {self._target.table!r})"
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Callable[[Any], Awaitable[None]]]:
         """Enter to connect and get the function that writes; leave to disconnect."""
-        async with own_thread(f"write {self._path}") as thread:
-            database, names = await thread.call(self._opened, thread)
+        async with own_thread(f"write {self._target.path}") as thread:
+            target = await thread.call(self._target.open, thread)
 
             async def write(item: Any) -> None:
-                await thread.call(self._write, database, names, [item] if self.chunk == 1 else item)
+                await thread.call(_write, target, [item] if self.chunk == 1 else item)
 
             yield write
 
-    def _opened(self, thread: OwnThread) -> tuple[Database, frozenset[str]]:
-        database = Database(self._path, writes=True, patience=self._patience)
-        thread.closing.callback(database.close)
-        if self._create is not None:
-            create = self._create
-            database.write("create=", lambda: database.connection.execute(create))
-        return database, database.read("looking at the table", lambda: self._rows.look(database.connection))
 
-    def _write(self, database: Database, names: frozenset[str], items: Sequence[Any]) -> None:
-        rows = self._rows.rows(items, names)
-        database.write("writing", lambda: self._rows.insert(database.connection, rows))
+def _write(target: OpenTarget, items: Sequence[Any]) -> None:
+    rows = target.rows(items)
+    target.database.write("writing", lambda: target.insert(rows))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from ...abc import AckableSource, Positions, Subscription
 from ...errors import BadMessageError
 from ...policy import Retry
-from ..checks import POLITE, checked_path, refuse_unless_retry, refuse_unless_seconds, refuse_unless_whole
-from ..marked import Marked
-from ..own_thread import OwnThread, own_thread
-from ..positions import PositionsFile
+from ..checks import POLITE, refuse_unless_seconds, refuse_unless_whole
+from ..marked import Marks
+from ..own_thread import OwnThread
 from ..subscription import Record
 from .database import Database, checked_database, checked_name, quoted
 
@@ -87,19 +86,14 @@ class SqliteSource(AckableSource[dict[str, Any]]):
     ) -> None:
         self._path = checked_database("SqliteSource(path)", path)
         self._query = _Query(table, query, parameters, key, columns)
-        self._positions = None
-        if positions is not None:
-            self._positions = checked_path("SqliteSource(positions=)", positions)
+        self._marks = Marks.checked(
+            "SqliteSource", positions=positions, follow=follow, poll=poll, redeliver=redeliver
+        )
         refuse_unless_whole("SqliteSource(chunk=)", chunk)
         refuse_unless_whole("SqliteSource(max_unacked=)", max_unacked)
-        refuse_unless_seconds("SqliteSource(poll=)", poll)
         refuse_unless_seconds("SqliteSource(patience=)", patience)
-        refuse_unless_retry("SqliteSource(redeliver=)", redeliver)
         self.max_unacked = max_unacked
-        self._follow = follow
-        self._poll = poll
         self._chunk = chunk
-        self._redeliver = redeliver
         self._patience = patience
 
     def __repr__(self) -> str:
@@ -108,33 +102,18 @@ class SqliteSource(AckableSource[dict[str, Any]]):
     @asynccontextmanager
     async def open(self, after: Positions | None = None) -> AsyncIterator[Subscription[dict[str, Any]]]:
         """Enter to connect, behind ``after`` or the kept positions; leave to disconnect."""
-        async with own_thread(f"read {self._path}") as thread:
-            kept = PositionsFile(self._positions) if self._positions is not None else None
-            loaded = await thread.call(kept.load) if kept is not None else {}
-            start: dict[Hashable, Any] = loaded if after is None else {**after}
-            reader = await thread.call(self._reader, thread, start.get(self._query.partition))
-            session = Marked(
-                thread,
-                reader.read,
-                start=start,
-                keep=kept.save if kept is not None else None,
-                redeliver=self._redeliver,
-                follow=self._follow,
-                poll=self._poll,
-            )
-            try:
-                yield session
-            finally:
-                session.close()
+        async with self._marks.session(f"read {self._path}", after, self._opened) as session:
+            yield session
 
-    def _reader(self, thread: OwnThread, after: Any) -> _Reader:
+    def _opened(self, thread: OwnThread, start: Positions) -> Callable[[], list[Record[dict[str, Any]]]]:
+        after = start.get(self._query.partition)
         if after is not None and not _is_key(after):
             raise ValueError(f"{self._path}: a position is a number or text, not {after!r}")
         database = Database(self._path, writes=False, patience=self._patience)
         thread.closing.callback(database.close)
         reader = _Reader(self._path, database, self._query, after, self._chunk)
         reader.look()
-        return reader
+        return reader.read
 
 
 class _Query:

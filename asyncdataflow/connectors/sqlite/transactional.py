@@ -10,11 +10,11 @@ from typing import Any
 
 from ...abc import Commits, Positions, TransactionalSink
 from ...errors import FencedError
-from ..checks import refuse_unless_seconds, refuse_unless_whole
 from ..own_thread import OwnThread, own_thread
 from ..positions import read_position, write_position
-from .database import Database, checked_database, checked_name, quoted
-from .rows import Columns, Rows
+from .database import checked_name, quoted
+from .rows import Columns
+from .target import OpenTarget, Target
 
 __all__ = ("SqliteTransactionalSink",)
 
@@ -59,38 +59,34 @@ class SqliteTransactionalSink(TransactionalSink[Any]):
         positions_table: str = "asyncdataflow_positions",
         patience: float = 5.0,
     ) -> None:
-        self._path = checked_database("SqliteTransactionalSink(path)", path)
-        self._rows = Rows("SqliteTransactionalSink", self._path, table, columns, key)
-        refuse_unless_whole("SqliteTransactionalSink(chunk=)", chunk)
-        refuse_unless_seconds("SqliteTransactionalSink(patience=)", patience)
+        self._target = Target(
+            "SqliteTransactionalSink",
+            path,
+            table,
+            columns=columns,
+            key=key,
+            chunk=chunk,
+            create=create,
+            patience=patience,
+        )
         self._name = checked_name("SqliteTransactionalSink(name=)", table if name is None else name)
         self._positions_table = checked_name("SqliteTransactionalSink(positions_table=)", positions_table)
         self.chunk = chunk
-        self._create = create
-        self._patience = patience
 
     def __repr__(self) -> str:
-        return f"SqliteTransactionalSink({self._path!r}, {self._rows.table!r})"
+        return f"SqliteTransactionalSink({self._target.path!r}, {self._target.table!r})"
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Commits[Any]]:
         """Enter to connect; leave to disconnect."""
-        async with own_thread(f"write {self._path}") as thread:
+        async with own_thread(f"write {self._target.path}") as thread:
             yield _Commits(thread, await thread.call(self._opened, thread))
 
     def _opened(self, thread: OwnThread) -> _Session:
-        database = Database(self._path, writes=True, patience=self._patience)
-        thread.closing.callback(database.close)
-        stored = _Stored(database.connection, self._positions_table, self._name)
-
-        def create() -> None:
-            if self._create is not None:
-                database.connection.execute(self._create)
-            stored.create()
-
-        database.write("creating tables", create)
-        names = database.read("looking at the table", lambda: self._rows.look(database.connection))
-        return _Session(database, self._rows, names, stored)
+        target = self._target.open(thread)
+        stored = _Stored(target.database.connection, self._positions_table, self._name)
+        target.database.write("creating the table of positions", stored.create)
+        return _Session(target, stored)
 
 
 class _Commits:
@@ -112,10 +108,9 @@ class _Commits:
 class _Session:
     """The same in its thread."""
 
-    def __init__(self, database: Database, rows: Rows, names: frozenset[str], stored: _Stored) -> None:
-        self._database = database
-        self._rows = rows
-        self._names = names
+    def __init__(self, target: OpenTarget, stored: _Stored) -> None:
+        self._target = target
+        self._database = target.database
         self._stored = stored
         # Of each source, what is stored for it as far as this session knows.
         self._known: dict[str, dict[str, str]] = {}
@@ -130,12 +125,12 @@ class _Session:
             source: {write_position(partition): write_position(at) for partition, at in each.items()}
             for source, each in positions.items()
         }
-        rows = self._rows.rows(items, self._names)
+        rows = self._target.rows(items)
 
         def store() -> None:
             for source, each in moved.items():
                 self._move(source, each)
-            self._rows.insert(self._database.connection, rows)
+            self._target.insert(rows)
 
         self._database.write("writing", store)
         for source, each in moved.items():
