@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from asyncdataflow import DataFlow, batch, combine_latest, stage
+from asyncdataflow import DataFlow, Retry, batch, combine_latest, dead_letter, stage
 from asyncdataflow.testing import QueueSource, run_virtual
 
 
@@ -92,3 +92,34 @@ def test_a_source_is_read_no_further_until_something_is_answered(most):
         await running
 
     run_virtual(main())
+
+
+async def bad_on_loop(item):
+    raise ValueError(item)
+
+
+def bad_in_thread(item):
+    raise ValueError(item)
+
+
+@pytest.mark.parametrize("work", [bad_on_loop, bad_in_thread])
+async def test_a_letter_that_its_sink_has_is_acked_and_the_one_that_it_has_not_is_nacked(work):
+    """D40: a letter has all that is known of its item, and the item is never acked and nowhere."""
+    items = [["a"], ["b"], ["c"], ["d"]]
+    queue, letters = QueueSource(items), []
+
+    async def keep(letter):
+        if letter.item == ["c"]:
+            raise OSError("disk full")
+        letters.append(letter)
+
+    failing = stage(work, retry=Retry(attempts=2, backoff=0), on_error=dead_letter(keep))
+    with pytest.raises(OSError, match="disk full") as caught:
+        await DataFlow((queue, failing)).run()
+    assert [each.item for each in letters] == queue.acked == [["a"], ["b"]]
+    for letter, item in zip(letters, items, strict=False):
+        assert letter.item is item
+        assert type(letter.error) is ValueError
+        assert (letter.stage, letter.path, letter.attempts) == (work.__name__, "definition[1]", 2)
+    assert queue.left == [["c"], ["d"]]
+    assert (["c"], caught.value) in queue.nacked
