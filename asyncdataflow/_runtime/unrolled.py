@@ -40,23 +40,25 @@ _TAKEN: Final = """\
                 made = item.item
 """
 _AWAITED: Final = """\
-                made = await function{0}(made)
-                if type(made) is not usual{0}:
-                    if type(made) in known:
-                        usual{0} = type(made)
-                    elif not walking.accepts(made):
-                        return None, {1}, made
+                result = await function{0}(made)
+                if type(result) is not usual{0}:
+                    if type(result) in known:
+                        usual{0} = type(result)
+                    elif not walking.accepts(result):
+                        return None, {1}, result
+                made = result
 """
 _CALLED: Final = """\
-                made = function{0}(made)
-                if type(made) is not usual{0}:
-                    if type(made) in known:
-                        usual{0} = type(made)
+                result = function{0}(made)
+                if type(result) is not usual{0}:
+                    if type(result) in known:
+                        usual{0} = type(result)
                     else:
-                        if is_awaited(type(made)):
-                            made = await made
-                        if not walking.accepts(made):
-                            return None, {1}, made
+                        if is_awaited(type(result)):
+                            result = await result
+                        if not walking.accepts(result):
+                            return None, {1}, result
+                made = result
 """
 _LAID: Final = """\
                 if made is not none:

@@ -420,6 +420,27 @@ class TestEnds:
 
         assert run_virtual(main()) == list(range(300))
 
+    @pytest.mark.parametrize("place", [0, 2, 4])
+    @pytest.mark.parametrize("suspends", [True, False])
+    def test_what_a_plain_function_hands_back_to_be_awaited_fails_with_the_item(self, fuse, place, suspends):
+        seen = []
+
+        async def fail_once(item):
+            if suspends:
+                await asyncio.sleep(0)
+            seen.append(item)
+            if item == 7 and seen.count(7) == 1:
+                raise ValueError
+            return item
+
+        def hand_back(item):
+            return fail_once(item)
+
+        row = Row(plain=PLACES).stages
+        row[place] = stage(hand_back, executor="inline", retry=Retry(attempts=2, backoff=1))
+        assert run_virtual(DataFlow((later, *row), fuse=fuse).run({"n": 10})) == list(range(10))
+        assert seen == [*range(8), 7, 8, 9]
+
     def test_the_loop_is_given_back_although_every_item_fails(self, fuse):
         async def fails(item):
             raise ValueError

@@ -171,6 +171,26 @@ class TestWhereItIs:
         run(walker.walk([0]))
         assert walker.raised == 1
 
+    def test_where_what_is_to_be_awaited_raises_the_item_is_what_the_function_was_given(self):
+        async def fail(item):
+            raise ValueError(item)
+
+        walker = Walker(*adding([True]), fail, shape=(False, False))
+        error, item, _ = run(walker.walk([1]))
+        assert isinstance(error, ValueError)
+        assert item == 2
+        assert walker.raised == 1
+
+    @pytest.mark.parametrize("awaits", [True, False])
+    def test_where_a_result_is_refused_the_item_is_what_the_function_was_given(self, awaits):
+        walker = Walker(*adding([awaits]), shape=[awaits])
+
+        def refuse(result):
+            raise ValueError
+
+        walker.accepts = refuse
+        assert run(walker.walk([7]))[1] == 7
+
     def test_what_is_no_error_of_a_stage_is_raised(self):
         def fail(place, item):
             raise KeyboardInterrupt
@@ -188,7 +208,7 @@ class TestWhereItIs:
         error, _, _ = run(Walker(*adding([True, False, True], fail), shape=(True, False, True)).walk([1]))
         shown = "".join(traceback.format_exception(error))
         assert 'File "<stages in a row: await, call, await>"' in shown
-        assert "made = function1(made)" in shown
+        assert "result = function1(made)" in shown
 
 
 class TestDisturbed:
@@ -199,7 +219,8 @@ class TestDisturbed:
             self.walker = Walker(*adding(shape, functools.partial(self._look, place)), shape=shape)
             ended = run(self.walker.walk([0, 0, 0, 0]))
             made = sum(10**here for here in range(place + 1))
-            assert ended == (None, made, made)
+            assert ended[0] is None
+            assert ended[2] == made
             assert len(self.walker.laid) == 2
 
     def _look(self, place, here, item):
