@@ -112,6 +112,7 @@ class Stretch:
 
     Attributes:
         laid: Items that the last one has put, once it is over.
+        usual: The sort of results that need no second look, for whoever is in it to say; none once it is over.
         on_interrupt: Called when somebody takes the baton away, before that one goes on.
     """
 
@@ -128,6 +129,7 @@ class Stretch:
         "laid",
         "on_interrupt",
         "tally",
+        "usual",
     )
 
     def __init__(
@@ -149,6 +151,7 @@ class Stretch:
         edges: tuple[Way, ...] = self._outlets if inlet is None else (inlet, *self._outlets)
         self._sleepers = tuple(each for edge in edges for each in edge.sleepers)
         self._at_begin = self._laid_at_begin = self.laid = 0
+        self.usual: type | None = None
         self.on_interrupt: Callable[[], None] | None = None
 
     def begin(self) -> None:
@@ -206,7 +209,7 @@ class Stretch:
 
     def end(self, in_hand: int = 0) -> None:
         """Make up the books; the worker itself does between two items."""
-        self.baton.holder = None
+        self.baton.holder = self.usual = None
         taken, self.laid = self._count(self.tally, in_hand)
         if self._inlet is not None:
             self._inlet.lifted(taken)

@@ -131,23 +131,24 @@ class PlainLoop:
 
     async def _await_each(self, items: int) -> int:
         """A stretch of coroutines; how many items that may have been, 0 where others ran meanwhile."""
-        function, lay, none, usual = self.function, self.lay, self.none, self._usual
-        stretch, baton = self._stretch, self._baton
+        function, lay, none, stretch = self.function, self.lay, self.none, self._stretch
         item = result = error = None
         lying = stretch.lift(items)
+        stretch.usual = self._usual
         try:
             for item in lying:
                 result = await function(item)
-                if type(result) is usual and baton.holder is stretch:
+                if type(result) is stretch.usual:
                     lay(result)
                     result = None  # Else it lives until the next one is made.
                     continue
                 if result is not none:
-                    usual = self._usual = type(checked(result))
-                if baton.holder is not stretch:
+                    self._usual = type(checked(result))
+                if self._baton.holder is not stretch:
                     self.suspends = not stretch.laid
                     break
                 if result is not none:
+                    stretch.usual = self._usual
                     lay(result)
                     result = None
             else:
@@ -164,25 +165,26 @@ class PlainLoop:
 
     async def _call_each(self, items: int) -> int:
         """A stretch of plain calls; as above."""
-        function, lay, none, usual = self.function, self.lay, self.none, self._usual
-        stretch, baton = self._stretch, self._baton
+        function, lay, none, stretch = self.function, self.lay, self.none, self._stretch
         item = result = error = None
         lying = stretch.lift(items)
+        stretch.usual = self._usual
         try:
             for item in lying:
                 result = function(item)
-                if type(result) is usual and baton.holder is stretch:
+                if type(result) is stretch.usual:
                     lay(result)
                     result = None  # Else it lives until the next one is made.
                     continue
                 if is_awaited(type(result)):
                     result = await result
                 if result is not none:
-                    usual = self._usual = type(checked(result))
-                if baton.holder is not stretch:
+                    self._usual = type(checked(result))
+                if self._baton.holder is not stretch:
                     self.suspends = not stretch.laid
                     break
                 if result is not none:
+                    stretch.usual = self._usual
                     lay(result)
                     result = None
             else:

@@ -20,23 +20,24 @@ class TrackedLoop(PlainLoop):
     """One worker; see ``PlainLoop``."""
 
     async def _await_each(self, items: int) -> int:
-        function, lay, none, usual = self.function, self.lay, self.none, self._usual
-        stretch, baton = self._stretch, self._baton
+        function, lay, none, stretch = self.function, self.lay, self.none, self._stretch
         item = result = error = None
         lying = stretch.lift(items)
+        stretch.usual = self._usual
         try:
             for item in lying:
                 result = await function(item.item)
-                if type(result) is usual and baton.holder is stretch:
+                if type(result) is stretch.usual:
                     item.item = result
                     lay(item)
                     result = None  # Else it lives until the next one is made.
                     continue
                 if result is not none:
-                    usual = self._usual = type(checked(result))
-                if baton.holder is not stretch:
+                    self._usual = type(checked(result))
+                if self._baton.holder is not stretch:
                     self.suspends = not stretch.laid
                     break
+                stretch.usual = self._usual
                 self._settle(item, result)
                 result = None
             else:
@@ -52,14 +53,14 @@ class TrackedLoop(PlainLoop):
             del error, item  # The error's traceback has this frame: a cycle.
 
     async def _call_each(self, items: int) -> int:
-        function, lay, none, usual = self.function, self.lay, self.none, self._usual
-        stretch, baton = self._stretch, self._baton
+        function, lay, none, stretch = self.function, self.lay, self.none, self._stretch
         item = result = error = None
         lying = stretch.lift(items)
+        stretch.usual = self._usual
         try:
             for item in lying:
                 result = function(item.item)
-                if type(result) is usual and baton.holder is stretch:
+                if type(result) is stretch.usual:
                     item.item = result
                     lay(item)
                     result = None  # Else it lives until the next one is made.
@@ -67,10 +68,11 @@ class TrackedLoop(PlainLoop):
                 if is_awaited(type(result)):
                     result = await result
                 if result is not none:
-                    usual = self._usual = type(checked(result))
-                if baton.holder is not stretch:
+                    self._usual = type(checked(result))
+                if self._baton.holder is not stretch:
                     self.suspends = not stretch.laid
                     break
+                stretch.usual = self._usual
                 self._settle(item, result)
                 result = None
             else:

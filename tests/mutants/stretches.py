@@ -13,20 +13,20 @@ MUTANTS = (
         "_runtime/plain.py",
         """\
                 result = await function(item)
-                if type(result) is usual and baton.holder is stretch:
+                if type(result) is stretch.usual:
                     lay(result)
                     result = None  # Else it lives until the next one is made.
                     continue
                 if result is not none:
-                    usual = self._usual = type(checked(result))
-                if baton.holder is not stretch:
+                    self._usual = type(checked(result))
+                if self._baton.holder is not stretch:
                     self.suspends = not stretch.laid
                     break
 """,
         """\
                 result = await function(item)
                 if result is not none:
-                    usual = self._usual = type(checked(result))
+                    self._usual = type(checked(result))
 """,
     ),
     Mutant(
