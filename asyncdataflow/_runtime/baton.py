@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import chain
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from .edge import Edge
+from .edge import Edge, Lying
 
 __all__ = ("Baton", "Probe", "Stretch", "TakingStretch", "Tally", "Way")
 
@@ -112,7 +112,7 @@ class Stretch:
 
     Attributes:
         laid: Items that the last one has put, once it is over.
-        usual: The sort of results that need no second look, for whoever is in it to say; none once it is over.
+        usual: The sort of results that need no second look, as whoever is in it says; none once it is over.
         on_interrupt: Called when somebody takes the baton away, before that one goes on.
     """
 
@@ -251,16 +251,16 @@ class TakingStretch(Stretch, Generic[T]):
         tally: Where to count it.
 
     Attributes:
-        take: Gives the next item of the stretch; raises where there is none.
+        lying: What the items of the stretch are taken out of; it gives none once that is over.
     """
 
-    __slots__ = ("take",)
+    __slots__ = ("lying",)
 
     def __init__(self, baton: Baton, inlet: Edge[T] | None, tally: Tally) -> None:
         super().__init__(baton, inlet, (), tally, works=False)
-        self.take: Callable[[], T] = _NOTHING.popleft
+        self.lying: Lying[T] = _NOTHING
 
     def interrupt(self) -> None:
         """Somebody takes the baton away."""
-        self.take = _NOTHING.popleft
+        self.lying = _NOTHING
         super().interrupt()

@@ -27,12 +27,29 @@ from typing import Any, Final, Generic, TypeVar
 from ..policy import Buffer, Overflow
 from .store import Store
 
-__all__ = ("LATER", "Edge")
+__all__ = ("LATER", "Edge", "Given", "Lying")
 
 T = TypeVar("T")
 
 LATER: Final = object()
 """In the queue of senders: the sender itself appends its item, once it is woken."""
+
+
+class Given(Generic[T]):
+    """Stands where a deque does, before a function that gives the items.
+
+    Args:
+        popleft: The function; raises ``IndexError`` or ``StopIteration`` where there is none.
+    """
+
+    __slots__ = ("popleft",)
+
+    def __init__(self, popleft: Callable[[], T]) -> None:
+        self.popleft = popleft
+
+
+Lying = deque[T] | Given[T]
+"""What items are taken out of: a deque, as a rule, because its own methods are called fastest."""
 
 
 class Edge(Generic[T]):
@@ -69,9 +86,9 @@ class Edge(Generic[T]):
         """Take out so many in a stretch, each when it is asked for."""
         return map(deque.popleft, repeat(self.queue, items))
 
-    def taking(self, most: int) -> Callable[[], T]:
-        """What takes one out, in a stretch of no more than so many; raises where there is none."""
-        return self.queue.popleft if len(self.queue) <= most else self.lift(most).__next__
+    def taking(self, most: int) -> Lying[T]:
+        """What to take them out of one by one, in a stretch of no more than so many."""
+        return self.queue if len(self.queue) <= most else Given(self.lift(most).__next__)
 
     def laying(self) -> Callable[[T], None]:
         """What puts an item in, in a stretch."""

@@ -15,6 +15,7 @@ from ..graph import Graph, named
 from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
 from .baton import Baton, TakingStretch
+from .edge import Given, Lying
 from .execution import GRACE, Execution
 from .in_hand import InHand
 from .supervise import Counters
@@ -135,7 +136,7 @@ class Run(AsyncIterator[T], Generic[T]):
             BaseException: What failed, after the results that were ready before it.
         """
         try:
-            return self._stretch.take()
+            return self._stretch.lying.popleft()
         except (IndexError, StopIteration):
             pass  # There is no stretch, nothing lies there, or the turn is over.
         return (await self.next_placed())[1]
@@ -169,7 +170,7 @@ class Run(AsyncIterator[T], Generic[T]):
             # Whoever waits for a slot has to be told of those that the stretch will have freed.
             execution.output.wake_senders_soon()
             self._stretch.begin()
-            self._stretch.take = self._taking(execution)
+            self._stretch.lying = self._lying(execution)
             return place, value
         finally:
             self._waiting = False
@@ -280,7 +281,7 @@ class Run(AsyncIterator[T], Generic[T]):
             self._stretch = TakingStretch(output.baton, output, self._tally)
         return self._execution
 
-    def _taking(self, execution: Execution) -> Callable[[], T]:
+    def _lying(self, execution: Execution) -> Lying[T]:
         """What gives the next results without asking again, no more of them than make up a turn."""
         tagged, most = len(self.graph.outputs) > 1, execution.results.turn_left
         if not tagged and not execution.tracks:
@@ -288,7 +289,7 @@ class Run(AsyncIterator[T], Generic[T]):
         lying: Iterator[Any] = execution.output.lift(most)
         if tagged:
             lying = (value for _, value in lying)
-        return (self._in_hand.taking(lying) if execution.tracks else lying).__next__
+        return Given((self._in_hand.taking(lying) if execution.tracks else lying).__next__)
 
     def _not_asked_by_the_consumer(self) -> UnsettledError | None:
         """Why the result in hand is not done with, where somebody else closes than who works on it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from .._runtime.baton import Baton
 from .._runtime.channel import Channel
+from .._runtime.edge import Given, Lying
 from ..errors import ChannelClosed
 from ..policy import Buffer, Overflow
 from .trace import Trace
@@ -101,9 +102,9 @@ class ObservedChannel(Channel[Any]):
             self._was_taken(item)
             yield item
 
-    def taking(self, most: int) -> Callable[[], Any]:
+    def taking(self, most: int) -> Lying[Any]:
         """As in ``Edge``."""
-        return self.lift(most).__next__
+        return Given(self.lift(most).__next__)
 
     def passed(self, items: int) -> None:
         """As in ``Edge``."""
