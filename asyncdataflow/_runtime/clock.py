@@ -67,10 +67,11 @@ class Turn:
     @types.coroutine
     def give_way(self) -> Generator[None, None, None]:
         """Let the others have their turn; cancelled, nothing has happened."""
-        patience = self.patience - 1
         yield
-        self.begin()
-        self.patience = patience
+        self._since = self._looked = self._time()
+        self._count = 0
+        self.left = self._stride
+        self.patience -= 1
 
     def is_idle_after(self, items: int, most: int) -> bool:
         """Whether to :meth:`give_way` at once: these were many, and all there was to do.

@@ -94,6 +94,7 @@ class PlainLoop:
     async def run(self) -> None:
         """Work to the end of the input."""
         work, channel, free = self._work, self._channel, self._work.outlet.free
+        advance = self._await_each if self.awaits else self._call_each
         turn = Turn(asyncio.get_running_loop())
         while not work.leaving.asked:
             lying, room, left = channel.ready, free(), turn.left
@@ -111,7 +112,7 @@ class PlainLoop:
             if not fit or self.suspends or not self._may_stretch():
                 done = await self._one_by_one()
             else:
-                done = await self.advance(fit if fit < left else left)
+                done = await advance(fit if fit < left else left)
             if not done:
                 turn.begin()
             elif turn.is_idle_after(done, fit):
