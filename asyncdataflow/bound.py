@@ -9,16 +9,19 @@ one-to-one stages, the count is an upper limit.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from .graph import Edge, Graph, named
 from .keeping import makes_many
+from .operators.accumulate import Batch
 from .operators.combine import CombineLatest, Zip
-from .operators.protocol import StreamOperator
+from .operators.protocol import BatchOperator, StreamOperator
 from .stage import Stage
 
-__all__ = ("bound", "is_tagged", "slots")
+__all__ = ("bound", "is_tagged", "needed", "slots")
 
 
 def bound(graph: Graph, buffer: int = 128) -> int:
@@ -41,6 +44,8 @@ def slots(stage: Stage[Any, Any]) -> int:
     if isinstance(stage.operator, StreamOperator):
         return stage.operator.holds
     workers = stage.concurrency
+    if isinstance(stage.operator, BatchOperator):
+        return stage.operator.size * workers
     if stage.key is not None and workers > 1:
         # A worker parks only with a place reserved and begins only with one too, so that the
         # last of either is never there together with the last of the other.
@@ -49,6 +54,22 @@ def slots(stage: Stage[Any, Any]) -> int:
         return workers
     # What a generator makes is sent by its own worker when its turn comes: nothing is parked.
     return workers if makes_many(stage) else 2 * workers
+
+
+def needed(stages: Iterable[Stage[Any, Any]]) -> int:
+    """Items that have to come into the first of some stages before the last makes one, at least.
+
+    Args:
+        stages: They, the last first; what makes any number of items is not among them.
+    """
+    count = 1
+    for stage in stages:
+        operator = stage.operator
+        if isinstance(operator, Batch):
+            count *= 1 if operator.seconds is not None else operator.size
+        elif isinstance(operator, BatchOperator) and operator.within is None:
+            count = operator.size * math.ceil(count / operator.size)
+    return count
 
 
 def is_tagged(stage: Stage[Any, Any]) -> bool:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, Literal, get_args
@@ -24,6 +25,7 @@ from .message import Answer
 from .naming import place
 from .operators.accumulate import Batch, Scan
 from .operators.combine import CombineLatest
+from .operators.protocol import BatchOperator
 from .operators.streamwise import Through, opened
 from .policy import DeadLetterPolicy
 from .stage import Stage
@@ -119,11 +121,13 @@ def _held(graph: Graph, stage: Stage[Any, Any]) -> int:
             if operator.seconds is not None:
                 return 1
             held *= operator.size
+        elif isinstance(operator, BatchOperator) and operator.within is None:
+            held = operator.size * math.ceil(held / operator.size)
         before = [
             graph.by_name[each.source] for each in graph.into(named(before[0])) if not each.dead_letters
         ]
     many = len(before) == 1 and before[0].role != "source"
-    return 1 if many or not isinstance(stage.operator, Batch) else held
+    return 1 if many or not isinstance(stage.operator, Batch | BatchOperator) else held
 
 
 def _untracked(graph: Graph, source: Stage[Any, Any], below: list[Stage[Any, Any]]) -> Iterator[str]:
@@ -140,7 +144,7 @@ def _untracked(graph: Graph, source: Stage[Any, Any], below: list[Stage[Any, Any
             yield (
                 f"{_where(stage)}: it holds {held} messages before anything is made of them, and "
                 f"{_where(source)} gives no more than max_unacked={most} before one is settled; give a batch "
-                "seconds=, or the source a larger max_unacked="
+                "seconds=, or map_batches within=, or the source a larger max_unacked="
             )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from .errors import DefinitionError, NeedsItemsError, SignatureError
 from .naming import callable_name, place
-from .operators.protocol import ItemOperator, StreamOperator
+from .operators.protocol import BatchOperator, ItemOperator, StreamOperator
 from .options import Executor
 from .policy import DeadLetterPolicy
 from .portable import explain_unportable
@@ -163,6 +163,8 @@ def fit_step(
             "slowness",
         )
     several = len(needs_by_place(call)) > 1
+    if isinstance(stage.operator, BatchOperator):
+        _check_batch_operator(stage, where, several=several)
     call = dataclasses.replace(call, arguments="spread" if several else "item")
     return _fitted(stage, call, role, path, where)
 
@@ -273,6 +275,17 @@ def _check_stream_operator(stage: Stage[Any, Any], where: str) -> None:
         where,
         f"{stage.label or stage.title} works on the stream as a whole, not item by item",
     )
+
+
+def _check_batch_operator(stage: Stage[Any, Any], where: str, *, several: bool) -> None:
+    title = stage.label or stage.title
+    if several:
+        raise SignatureError(
+            f"{where}: the function given to {title} is called with one list of items, which "
+            f"{callable_name(stage.fn)} cannot take"
+        )
+    why = "a list is made of items of any key; give a stage behind it the key"
+    _refuse(stage, ("key",), where, why)
 
 
 def _check_makers(stage: Stage[Any, Any], where: str) -> None:

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .bound import slots
+from .bound import needed, slots
 from .graph import Edge, Graph, named
 from .keeping import makes_many, why_not_one_to_one
 from .naming import place
 from .operators.accumulate import Batch
 from .operators.combine import Concat, Zip
 from .operators.distribute import Split
+from .operators.protocol import BatchOperator
 from .operators.select import Take, Until
 from .operators.streamwise import Through
 from .policy import Overflow
@@ -99,11 +100,12 @@ def _starved(pair: _Pair, most: float) -> Iterator[str]:
     # Besides, the fork's workers may each have an item in hand that the one branch already has.
     room = _room(pair.other, pair.meeting) + pair.fork.concurrency
     if withheld > room and most > room:
-        batches = [each for each in pair.one if isinstance(each.operator, Batch)]
+        batches = [each for each in pair.one if isinstance(each.operator, Batch | BatchOperator)]
+        timed = "the batch seconds=" if isinstance(batches[0].operator, Batch) else "it within="
         yield (
             f"{_where(batches[0])}: its branch keeps {withheld} items back before it makes one, and the "
             f"branch beside it holds at most {room} until {_where(pair.meeting)} has one of each, so that "
-            "nothing would move any more; give the batch seconds=, or one of the edges beside it "
+            f"nothing would move any more; give {timed}, or one of the edges beside it "
             f"buffer={withheld}, as in stage({pair.other[-1].title}, buffer={withheld})"
         )
 
@@ -122,16 +124,11 @@ def _stuck(pair: _Pair, most: float) -> Iterator[str]:
 
 def _withheld(branch: Sequence[Stage[Any, Any]]) -> int:
     """Items that have to enter a branch before one leaves it, at least."""
-    kept, counting = 1, True
-    for stage in branch:
-        if isinstance(stage.operator, Through):
-            return 1
-        if isinstance(stage.operator, Batch):
-            kept *= stage.operator.size if counting and stage.operator.seconds is None else 1
-        elif _may_make_many(stage) or _may_end_early(stage):
-            # A batch behind it may fill from one item, or be sent half full.
-            counting = False
-    return kept
+    if any(isinstance(each.operator, Through) for each in branch):
+        return 1
+    # A batch behind one that makes many may fill from one item, or be sent half full.
+    counted = itertools.takewhile(lambda each: not (_may_make_many(each) or _may_end_early(each)), branch)
+    return needed(reversed(list(counted)))
 
 
 def _room(branch: Sequence[Stage[Any, Any]], meeting: Stage[Any, Any]) -> float:

@@ -1,4 +1,4 @@
-"""The loop of a worker of a sink that writes what lies there in one call."""
+"""Items that are worked on in one call, and the loop of a worker of a sink that writes what lies there so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .routing import Outlet
 from .supervise import Counters, Supervisor
 from .tracked import positions_of, unite
 
-__all__ = ("Together", "write_together")
+__all__ = ("Handful", "Together", "write_together")
 
 
 class Together(Protocol):
@@ -56,7 +56,8 @@ async def write_together(work: Together, most: int) -> None:
                 if work.limiter is not None:
                     for _ in items:
                         await work.limiter.wait()
-                await _Chunk(work, call).write(items)
+                work.counters.received += len(items)
+                await Handful(work, call).see_out(items)
                 del items
                 if turn.due():
                     await asyncio.sleep(0)
@@ -64,8 +65,13 @@ async def write_together(work: Together, most: int) -> None:
             work.leaving.begin()
 
 
-class _Chunk:
-    """Items that are written together, or, where that fails and some may be left out, one by one."""
+class Handful:
+    """Items that are worked on together, or, where that fails and some may be left out, one by one.
+
+    Args:
+        work: Their stage's work.
+        call: A worker's way to its function, which takes them as a list.
+    """
 
     def __init__(self, work: Together, call: Call) -> None:
         self._work = work
@@ -73,10 +79,9 @@ class _Chunk:
         self._loop = asyncio.get_running_loop()
         self._attempts = 1
 
-    async def write(self, items: list[Any]) -> None:
-        """Write them all."""
+    async def see_out(self, items: list[Any]) -> None:
+        """Work on them all, up to what becomes of each."""
         work = self._work
-        work.counters.received += len(items)
         error = await self._tried(items)
         if error is None:
             return
@@ -111,30 +116,37 @@ class _Chunk:
         failed = counters.failed
         try:
             await self._work.supervisor.give_up(error, item, self._attempts)
-        finally:
+        except Exception:
             if counters.failed > failed:
                 counters.failed += behind
                 counters.settled += behind
+            raise
+        finally:
             counters.settled += 1
             del error
 
     async def _once(self, items: list[Any]) -> Exception | None:
-        """One attempt; the sink's own error."""
-        work = self._work
-        values: Any = [each.item for each in items] if work.tracks else items
-        if work.calls.keeps_positions:
-            values = (values, positions_of(items) if work.tracks else {})
+        """One attempt; the stage's own error."""
         try:
-            made = await self._call.one(values)
+            made = await self._made(items)
         except (asyncio.CancelledError, Exception) as raised:
-            error = work.own_error(raised)
+            error = self._work.own_error(raised)
             if error is None:
                 raise
             return error
         await self._settle(items, made)
         return None
 
+    async def _made(self, items: list[Any]) -> Any:
+        """What the function makes of the list."""
+        work = self._work
+        values: Any = [each.item for each in items] if work.tracks else items
+        if work.calls.keeps_positions:
+            values = (values, positions_of(items) if work.tracks else {})
+        return await self._call.one(values)
+
     async def _settle(self, items: list[Any], made: Any) -> None:
+        """All is well with them."""
         counters = self._work.counters
         if made is None:
             counters.filtered += len(items)

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..errors import EndOfChannel
 from ..naming import annotate, describe_error
-from ..operators.protocol import StreamOperator
+from ..operators.protocol import BatchOperator, StreamOperator
+from .batches import Batches
 from .by_key import KeyedLoop
 from .call import Call
 from .chunked import Chunked
@@ -96,6 +97,8 @@ class Work(Reading):
             return [functools.partial(write_together, self, self.calls.most_at_once)] * stage.concurrency
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
+        if isinstance(stage.operator, BatchOperator):
+            return [Batches(self, stage.operator).work] * stage.concurrency
         if self._chunked is not None:
             return [self._chunked.work] * self._chunked.workers
         return self._in_stretches() or self._item_by_item()
@@ -271,6 +274,13 @@ class Work(Reading):
             origins.end()
         finally:
             self.leaving.begin()
+
+    def taken_together(self, items: list[Any]) -> int:
+        """A call begins with several items; the number of the first, where somebody counts."""
+        return 0
+
+    def made_together(self, first: int, made: list[Any]) -> None:
+        """What has become of them, from that number on."""
 
     async def whole(self, call: Call, item: Any) -> None:
         """An item from taking to sending."""

@@ -1,7 +1,7 @@
 """Operators: functions that make stages which no callable of one item can be.
 
 One family per file: ``combine`` (fan-in), ``distribute`` (fan-out), ``select``,
-``accumulate``, ``streamwise``. Each has the frozen description and the behaviour
+``accumulate``, ``map_batches``, ``streamwise``. Each has the frozen description and the behaviour
 side by side; ``protocol`` says what the runtime gives them.
 """
 
@@ -14,6 +14,7 @@ from ..stage import Stage
 from .accumulate import batch, scan
 from .combine import combine_latest, concat, merge, zip_
 from .distribute import balance, partition, route, split
+from .map_batches import map_batches
 from .select import filter_, flatten, take, until
 from .streamwise import through
 
@@ -25,6 +26,7 @@ __all__ = (
     "concat",
     "filter_",
     "flatten",
+    "map_batches",
     "merge",
     "partition",
     "route",

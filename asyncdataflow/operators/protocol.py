@@ -2,8 +2,9 @@
 
 An *item operator* looks at one item and at what its function said of it, and
 decides where things go; concurrency, order, retries and error policies are the
-stage's, as for any callable. A *stream operator* takes whole streams apart and
-has one worker to itself.
+stage's, as for any callable. A *batch operator* has its function called with lists
+of items, of each of which it makes one; all these are the stage's too. A *stream
+operator* takes whole streams apart and has one worker to itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from typing import Any, Final, Protocol
 
 from ..stage import Operator
 
-__all__ = ("ALL", "ANY", "Apply", "Delivery", "Emit", "Inlet", "ItemOperator", "StreamOperator")
+__all__ = (
+    "ALL",
+    "ANY",
+    "Apply",
+    "BatchOperator",
+    "Delivery",
+    "Emit",
+    "Inlet",
+    "ItemOperator",
+    "StreamOperator",
+)
 
 ALL: Final = -1
 """As the branch of a delivery: every branch."""
@@ -59,6 +70,28 @@ class ItemOperator(Operator, abc.ABC):
 
         Raises:
             ItemError: The item cannot be placed; subject to ``on_error=``.
+        """
+
+
+class BatchOperator(Operator, abc.ABC):
+    """Makes one item of each, with one call for several.
+
+    Attributes:
+        size: Most items in one call.
+        within: Seconds that the first of them is kept for others to come; ``None`` until there are ``size``.
+    """
+
+    size: int
+    within: float | None
+    one_to_one = True
+    needs_function = True
+
+    @abc.abstractmethod
+    def apart(self, made: Any, items: int) -> Sequence[Any]:
+        """What a call has made, one result for each of so many items.
+
+        Raises:
+            ItemError: It is no such thing; subject to ``on_error=``.
         """
 
 

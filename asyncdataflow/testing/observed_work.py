@@ -142,6 +142,19 @@ class ObservedWork(Work):
         else:
             await super().whole(call, item)
 
+    def taken_together(self, items: list[Any]) -> int:
+        """As in ``Work``: they are worked on as one."""
+        first, self._begun = self._begun, self._begun + len(items)
+        self._trace.note(f"{self.stage.title} begins {{}}", [_bare(each) for each in items])
+        self._enter()
+        return first
+
+    def made_together(self, first: int, made: list[Any]) -> None:
+        """As in ``Work``."""
+        self._calling -= 1
+        self._trace.note(f"{self.stage.title} makes {{}}", [_bare(each) for each in made])
+        self._outcomes.update({first + place: _bare(each) for place, each in enumerate(made)})
+
     async def _in_order(self, call: Call, item: Any) -> None:
         self._number()
         await super()._in_order(call, item)

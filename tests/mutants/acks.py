@@ -77,9 +77,9 @@ MUTANTS = (
         "ack before the sink",
         "a list is taken for written before it is",
         "_runtime/together.py",
-        "        try:\n            made = await self._call.one(values)\n",
+        "        return await self._call.one(values)\n",
         "        if work.tracks:\n            for each in items:\n                each.settle()\n"
-        "        try:\n            made = await self._call.one(values)\n",
+        "        return await self._call.one(values)\n",
     ),
     Mutant(
         "ack before the consumer",

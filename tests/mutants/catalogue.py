@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import acks, chunks, edges, lives, rows, stages, stretches, threads
+from . import acks, batches, chunks, edges, lives, rows, stages, stretches, threads
 
 __all__ = ("MUTANTS",)
 
@@ -13,6 +13,7 @@ MUTANTS = (
     *rows.MUTANTS,
     *threads.MUTANTS,
     *chunks.MUTANTS,
+    *batches.MUTANTS,
     *lives.MUTANTS,
     *acks.MUTANTS,
 )
