@@ -8,7 +8,7 @@ from typing import Any
 from .engine import LiveRun
 from .graph import Places
 
-__all__ = ("collected",)
+__all__ = ("collected", "placed")
 
 
 async def collected(run: LiveRun[Any]) -> Any:
@@ -22,14 +22,15 @@ async def collected(run: LiveRun[Any]) -> Any:
             try:
                 place, value = await run.next_placed()
             except StopAsyncIteration:
-                return _placed(one, values)
+                return placed(one, values)
             values[run.graph.outputs[place]] = value
 
 
-def _placed(one: str | Places, values: Mapping[str, Any]) -> Any:
+def placed(one: str | Places, values: Mapping[str, Any]) -> Any:
+    """The values in the shape of the last step, by the stages that made them."""
     if isinstance(one, str):
         return values.get(one)
-    members = [_placed(each, values) for each in one.members]
+    members = [placed(each, values) for each in one.members]
     if one.kind == "tuple":
         return tuple(members)
     return dict(zip(one.names, members, strict=True))

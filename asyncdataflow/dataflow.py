@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
@@ -13,14 +14,15 @@ from .collected import collected
 from .delivery import Delivery, check_name, delivery_problems
 from .draw import dot, mermaid, text
 from .engine import Engine, LiveRun, Plan
-from .errors import DefinitionError, DeliveryError, NeedsItemsError, ParameterError
-from .given import as_params, check_engine, check_items, joined, joined_resources
+from .errors import DefinitionError, DeliveryError, NeedsItemsError
+from .given import as_params, check_engine, check_items, joined, joined_resources, spend
 from .graph import Graph, named
 from .iterate import SyncRun
 from .local import LocalEngine
 from .naming import nearest
 from .notation import Compiled, compile_definition
 from .parameters import check
+from .push.open_run import OpenRun
 from .replaying import replayed
 from .stage import Composable, Embedded
 
@@ -259,9 +261,32 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         self._check(compiled.graph, given)
         if not isinstance(buffer, int) or buffer < 1:
             raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
-        self._spend(compiled.graph)
+        spend(compiled.graph, self._spent)
         plan = Plan(self.name, compiled.graph, given, self.resources, items, buffer, self.fuse)
         return (engine or LocalEngine()).begin(plan)
+
+    def open(
+        self, params: Mapping[str, Any] | None = None, *, limit: int = 1000, engine: Engine | None = None
+    ) -> OpenRun[Out]:
+        """A run that is given items one by one: ``async with flow.open(…) as run: await run.call(item)``.
+
+        The first step takes the items. One that fails is the error of its own ``call``.
+
+        Args:
+            params: Run parameters by name.
+            limit: Most calls under way; a further one waits.
+            engine: As in :meth:`stream`.
+
+        Raises:
+            DefinitionError: The first step takes no items, or a call would have to wait for others.
+            ParameterError: As in :meth:`stream`.
+        """
+        check_engine(engine)
+        graph, given = self._with_feed("open() gives it items").graph, as_params(params)
+        self._check(graph, given)
+        begin = (engine or LocalEngine()).begin
+        plan = Plan(self.name, graph, given, self.resources, fuse=self.fuse)
+        return OpenRun(self.name, graph, limit, lambda graph: begin(replace(plan, graph=graph)))
 
     def replay(
         self,
@@ -357,24 +382,12 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             check(graph, given, self.resources)
             self._checked.add(names)
 
-    def _with_feed(self) -> Compiled:
+    def _with_feed(self, why: str = "the run was given items=") -> Compiled:
         if self._fed is None:
             try:
                 self._fed = compile_definition(self.definition, self.names, feed=True, delivery=self.delivery)
             except DefinitionError as refused:
                 raise type(refused)(
-                    f"{refused} (the run was given items=, which the first step takes; "
-                    "leave items= out, or the source)"
+                    f"{refused} ({why}, which the first step takes; leave them out, or the source)"
                 ) from None
         return self._fed
-
-    def _spend(self, graph: Graph) -> None:
-        """An iterator serves one run; another one would silently get what the first left over."""
-        for stage in graph.sources:
-            if isinstance(stage.fn, Iterator | AsyncIterator):
-                if stage.title in self._spent:
-                    raise ParameterError(
-                        f"{stage.path} ({stage.title}): an iterator serves one run, and one has used it; "
-                        "give a list or range in place of it, or a generator function"
-                    )
-                self._spent.add(stage.title)

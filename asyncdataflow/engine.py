@@ -12,12 +12,13 @@ import abc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .graph import Graph
+from .message import Message
 from .stats import RunState, RunStats
 
-__all__ = ("Engine", "LiveRun", "Plan")
+__all__ = ("Engine", "LiveRun", "Plan", "TellingRun")
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -92,6 +93,20 @@ class LiveRun(Protocol[T_co]):
 
     def stats(self) -> RunStats:
         """A snapshot of what the run has done so far."""
+
+
+@runtime_checkable
+class TellingRun(LiveRun[T_co], Protocol[T_co]):
+    """One that tells which result was made of what, which ``DataFlow.open`` needs."""
+
+    def origins(self) -> Sequence[Message[Any]]:
+        """The messages that the last result was made of, each once, until the next one is asked for.
+
+        Of a run whose source is answered.
+        """
+
+    def take_back(self, message: Message[Any]) -> bool:
+        """Take back what a source that is answered has given, if no worker has begun it."""
 
 
 class Engine(abc.ABC):

@@ -37,6 +37,7 @@ fits, so ``except ValueError`` catches what a reader would expect it to::
     ├── BufferFullError (OverflowError)     ``overflow="fail"`` met a full edge
     ├── ShutdownTimeoutError (TimeoutError) work was left behind at a deadline
     ├── UnsettledError (RuntimeError)       why a message is nacked of which nothing failed
+    ├── RunEndedError (RuntimeError)        a ``call`` whose run ended before it was done
     ├── BusyRunError (RuntimeError)         a second ``__anext__`` while one waits
     ├── ChannelError
     │   ├── EndOfChannel                    every sender has closed and nothing lies there
@@ -80,6 +81,7 @@ __all__ = (
     "RejectedItemError",
     "RemoteError",
     "ResultError",
+    "RunEndedError",
     "ShutdownTimeoutError",
     "SignatureError",
     "SimulationError",
@@ -257,6 +259,13 @@ class ShutdownTimeoutError(DataFlowError, TimeoutError):
 
 class UnsettledError(DataFlowError, RuntimeError):
     """Of an answer: nobody can tell what became of the message, or nothing was done with it."""
+
+
+class RunEndedError(DataFlowError, RuntimeError):
+    """Of a ``call``: its run has ended, or ended before the item was done.
+
+    What the run failed with, if it failed, is the cause.
+    """
 
 
 class BusyRunError(DataFlowError, RuntimeError):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
 from .engine import Engine
 from .errors import DefinitionError, ParameterError
+from .graph import Graph
 from .naming import describe_item
 
-__all__ = ("as_params", "check_engine", "check_items", "joined", "joined_resources")
+__all__ = ("as_params", "check_engine", "check_items", "joined", "joined_resources", "spend")
 
 
 def check_items(items: Any) -> None:
@@ -59,3 +60,15 @@ def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     if both:
         raise ParameterError(f"given twice, with two values: {', '.join(both)}; leave one out")
     return {**first, **second}
+
+
+def spend(graph: Graph, spent: set[str]) -> None:
+    """Use the iterators of a graph: another run would silently get what this one leaves over."""
+    for stage in graph.sources:
+        if isinstance(stage.fn, Iterator | AsyncIterator):
+            if stage.title in spent:
+                raise ParameterError(
+                    f"{stage.path} ({stage.title}): an iterator serves one run, and one has used it; "
+                    "give a list or range in place of it, or a generator function"
+                )
+            spent.add(stage.title)

@@ -67,6 +67,7 @@ class Graph:
             has none), by stage name.
         branches: For stages before a group, its branches' names, by stage name.
         one: Where a call can make only one value, its shape; else ``None``.
+        each: Where exactly one value comes of each item that the run is given, its shape.
         buffered: By name of a sink that puts items into a durable buffer, the source at which
             they come out.
     """
@@ -77,6 +78,7 @@ class Graph:
     ports: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     branches: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     one: str | Places | None = None
+    each: str | Places | None = None
     buffered: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

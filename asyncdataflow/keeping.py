@@ -45,7 +45,7 @@ def why_not_ordered(stage: Stage[Any, Any]) -> str:
 
 
 def makes_only_one(graph: Graph) -> bool:
-    """Whether every stage of the graph makes exactly one item in a run."""
+    """Whether every stage of the graph makes exactly one item in a run, or of each that a run is given."""
     flow = [each for each in graph.edges if not each.dead_letters]
     fed_by_dead_letters = {each.target for each in graph.edges if each.dead_letters}
     return not _merges(flow) and all(
@@ -59,6 +59,8 @@ def _merges(edges: Iterable[Edge]) -> bool:
 
 
 def _is_single(stage: Stage[Any, Any]) -> bool:
+    if stage.call is not None and stage.call.kind == "feed":
+        return True
     if stage.call is None or why_not_one_to_one(stage, stage.call):
         return False
     return stage.role != "source" or stage.call.kind in ("coroutine", "function")

@@ -22,6 +22,7 @@ __all__ = (
     "Overflow",
     "Rate",
     "Retry",
+    "TellCaller",
     "dead_letter",
     "size_in_bytes",
 )
@@ -187,7 +188,12 @@ class DeadLetterPolicy:
     sink: Any
 
 
-OnError = Literal["fail", "skip"] | DeadLetterPolicy
+@dataclass(frozen=True, slots=True)
+class TellCaller:
+    """What failed for good is told to whoever gave the item, and the run goes on; of ``open``."""
+
+
+OnError = Literal["fail", "skip"] | DeadLetterPolicy | TellCaller
 
 
 def dead_letter(sink: Any) -> DeadLetterPolicy:

@@ -36,9 +36,10 @@ def wire(tree: Node, *, feed: bool = False) -> Graph:
     front = wiring.build(tree, wiring.feed() if feed else None)
     wiring.add_dead_letter_sinks()
     graph = wiring.graph(front)
-    if feed or not makes_only_one(graph):
+    if not makes_only_one(graph):
         return graph
-    return dataclasses.replace(graph, one=places(front.shape, [each.name or "" for each in graph.stages]))
+    shape = places(front.shape, [each.name or "" for each in graph.stages])
+    return dataclasses.replace(graph, each=shape) if feed else dataclasses.replace(graph, one=shape)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..message import Message
 from .tracked import NOBODY, Tracked
 
 __all__ = ("InHand",)
@@ -36,6 +37,10 @@ class InHand:
             held.settle()
         else:
             held.fail(error)
+
+    def origins(self) -> list[Message[Any]]:
+        """The messages that the one in hand was made of."""
+        return [] if self._held is None else self._held.origins()
 
     def taking(self, lying: Iterable[Tracked]) -> Iterator[Any]:
         """Hands over what lies there, one after another."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
 from ..errors import ChannelClosed, StageCancelledError
+from ..message import Message
 from ..operators.streamwise import opened
 from .answers import Answers
 from .baton import Stretch
@@ -63,6 +64,15 @@ class Reading(Making):
         """Of a source that is answered: wait for no further message, only for what became of the others."""
         if self._answers is not None and self.reading and self.draining:
             self._answers.cut()
+
+    def take_back(self, message: Message[Any]) -> bool:
+        """Take a message's item out of the edge behind, where it lies in one only."""
+        channels = self.outlet.channels
+        item = channels[0].take_out(lambda each: message in each.origins()) if len(channels) == 1 else None
+        if item is None:
+            return False
+        item.release()
+        return True
 
     def stop(self) -> None:
         """The run stops."""

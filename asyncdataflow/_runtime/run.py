@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import BusyRunError, EndOfChannel, UnsettledError
 from ..graph import Graph, named
+from ..message import Message
 from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
 from .baton import Baton, TakingStretch
@@ -179,6 +180,21 @@ class Run(AsyncIterator[T], Generic[T]):
         if failure is not None:
             raise failure
         raise StopAsyncIteration
+
+    def origins(self) -> list[Message[Any]]:
+        """The messages that the last result was made of, each once; of a source that is not answered, none.
+
+        Known until the next result is asked for.
+        """
+        return self._in_hand.origins()
+
+    def take_back(self, message: Message[Any]) -> bool:
+        """Take back what a source that is answered has given, if no worker has begun it.
+
+        Returns:
+            Whether it was; then the source hears at once that nothing was done with it.
+        """
+        return self._execution is not None and self._execution.take_back(message)
 
     def drain(self, timeout: float = 30.0) -> None:
         """Stop the sources, let everything in flight settle, then end. Returns at once.

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import StageCancelledError
 from ..message import DeadLetter
 from ..naming import annotate, describe_error, describe_item, place
-from ..policy import DeadLetterPolicy, Retry
+from ..policy import DeadLetterPolicy, Retry, TellCaller
 from ..stage import Stage
 from .channel import Sender
 from .tracked import Tracked, tracked
@@ -151,6 +151,11 @@ class TrackedSupervisor(Supervisor):
 
     async def give_up(self, error: Exception, item: Tracked, attempt: int) -> None:
         """As in ``Supervisor``."""
+        if isinstance(self._on_error, TellCaller):
+            self.annotate(error, item, attempt)
+            self._counters.failed += 1
+            item.fail(error)
+            return
         try:
             await super().give_up(error, item, attempt)
         except Exception as raised:

@@ -265,6 +265,12 @@ class Tracked(Answer):
         """The messages that it was made of, each with where it is answered."""
         return self._written().messages()
 
+    def origins(self) -> list[Message[Any]]:
+        """Each message that it was made of, once."""
+        if self._desk is not None:
+            return [self._receipt]
+        return list(dict.fromkeys(message for _, message in self._receipt.messages()))
+
     def _written(self) -> Nobody:
         if self.desk is not None:
             self.receipt = Receipt(self.receipt, self.desk)

@@ -133,6 +133,14 @@ class ObservedChannel(Channel[Any]):
         """As in ``Channel``, but one by one, so that each is seen."""
         return [self.take() for _ in range(min(most, self.ready))]
 
+    def take_out(self, wanted: Callable[[Any], bool]) -> Any:
+        """As in ``Channel``."""
+        item = super().take_out(wanted)
+        if item is not None:
+            self._lying.remove(item)
+            self._trace.note(f"{{}} is taken back out of the edge into {self.name}", self._bare(item))
+        return item
+
     def receiver_closed(self) -> None:
         """As in ``Channel``."""
         # Those of an edge that has come to its end close it too.

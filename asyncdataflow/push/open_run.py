@@ -1,0 +1,234 @@
+"""OpenRun: the handle of a run that is given items one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from ..collected import placed
+from ..engine import LiveRun, TellingRun
+from ..errors import ParameterError
+from ..graph import Graph, Places
+from ..message import Message
+from ..naming import annotate, describe_error
+from ..stats import RunState, RunStats
+from .inbox import Inbox, Result
+from .told import told
+
+__all__ = ("OpenRun",)
+
+Out = TypeVar("Out")
+
+
+class OpenRun(Generic[Out]):
+    """A run that is given items one by one, by whoever wants to know what comes of each.
+
+    Made by ``DataFlow.open``, and used as a context: leaving the block stops the run, and
+    ``RunEndedError`` is raised to every caller who still waits.
+
+    Args:
+        name: The flow's name.
+        graph: What to run, with a feed in front.
+        limit: Most calls under way.
+        begin: Makes a run of a graph.
+
+    Raises:
+        DefinitionError: A call would have to wait for other calls, or could not be told what came of it.
+
+    Example:
+        >>> import asyncio
+        >>> from asyncdataflow import DataFlow
+        >>> from asyncdataflow.operators import map_batches
+        >>> def predict(texts):
+        ...     return [len(text) for text in texts]
+        >>> flow = DataFlow((str.strip, map_batches(predict, 32, within=0.005)))
+        >>> async def main():
+        ...     async with flow.open() as run:
+        ...         return await asyncio.gather(run.call(" a "), run.call("bcd "))
+        >>> asyncio.run(main())
+        [1, 3]
+    """
+
+    def __init__(self, name: str, graph: Graph, limit: int, begin: Callable[[Graph], LiveRun[Any]]) -> None:
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise ValueError(f"open(limit=): a whole number of at least 1 is needed, not {limit!r}")
+        self._name = name
+        self._inbox = Inbox(name, limit, _Shape(graph.outputs, graph.each), self._take_back)
+        run = begin(told(graph, self._inbox))
+        if not isinstance(run, TellingRun):
+            raise ParameterError(
+                f"open(engine=): a {type(run).__name__} cannot tell which result was made of which item; "
+                "leave engine= out to run on this machine"
+            )
+        self._run: TellingRun[Any] = run
+        self._reader: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+
+    def __repr__(self) -> str:
+        """The flow's name and the run's state."""
+        return f"<OpenRun of {self._name}: {self.state}>"
+
+    @property
+    def state(self) -> RunState:
+        """Where the run is in its life."""
+        return self._run.state
+
+    @property
+    def failures(self) -> Sequence[BaseException]:
+        """What ended the run, the first failure first; an item that failed is no failure of the run."""
+        return self._run.failures
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for their turn."""
+        return self._inbox.waiting
+
+    @property
+    def under_way(self) -> int:
+        """Calls whose items the run has; at most ``limit``."""
+        return self._inbox.under_way
+
+    async def __aenter__(self) -> OpenRun[Out]:
+        """Start."""
+        await self._run.__aenter__()
+        self._inbox.begin()
+        self._reader = asyncio.get_running_loop().create_task(self._read(), name=f"{self._name} calls")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, wait until nothing is left, and raise what the run failed with.
+
+        An error of the block's own body wins; what the run failed with becomes a note on it.
+        """
+        self._inbox.close()
+        try:
+            await self._run.__aexit__(kind, error, trace)
+        finally:
+            await self._read_to_the_end()
+        failure, self._failure = self._failure, None
+        if failure is None:
+            return
+        if error is not None:
+            annotate(error, f"and the run of {self._name} failed: {describe_error(failure)}")
+            return
+        try:
+            raise failure
+        finally:
+            del failure, error
+
+    async def call(self, item: Any) -> Out:
+        """Give the run an item, and wait for what comes of it.
+
+        At most ``limit`` items are under way; who comes then waits, in the order of the calls.
+        From the task that is cancelled here nothing is left behind: an item that no worker has begun
+        is taken back, one that is under way is let finish, and what comes of it is dropped.
+
+        Args:
+            item: Any object, as the first step takes it.
+
+        Returns:
+            The value itself where the graph makes exactly one of each item, with one place per
+            branch of a last group (a tuple, after a set or dict a dict); else the list of all that came
+            of this item. Of something made of several items, each of their callers gets it.
+
+        Raises:
+            RunEndedError: The run has ended, or ended first; what it failed with is the cause.
+            BaseException: What failed for good in a stage with this item; the run goes on.
+        """
+        made: Out = await self._inbox.call(item)
+        return made
+
+    def drain(self, timeout: float = 30.0) -> None:
+        """Take no more calls, let those that were made be served, then end. Returns at once.
+
+        Args:
+            timeout: Seconds after which the run is stopped; what is then unsettled is counted in a
+                ``ShutdownTimeoutError``.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        late = loop.call_later(timeout, self._run.stop)
+
+        def drain() -> None:
+            late.cancel()
+            self._run.drain(max(deadline - loop.time(), 0.0))
+
+        self._inbox.close(drain)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Cancel everything now. Returns at once; callers are told when it has ended.
+
+        Args:
+            timeout: Seconds that workers have to clean up.
+        """
+        self._inbox.close()
+        self._run.stop(timeout)
+
+    async def wait(self) -> None:
+        """Wait for the end, however it comes; raises what the run failed with."""
+        await self._run.wait()
+
+    def stats(self) -> RunStats:
+        """A snapshot of what the run has done so far."""
+        return self._run.stats()
+
+    def _take_back(self, message: Message[Any]) -> object:
+        return self._run.take_back(message)
+
+    async def _read(self) -> None:
+        """Give each result to the callers whose items it was made of."""
+        run, came = self._run, self._inbox.came
+        failure: BaseException | None = None
+        try:
+            if len(run.graph.outputs) > 1:
+                while True:
+                    place, value = await run.next_placed()
+                    came(run.origins(), place, value)
+                    del value
+            async for value in run:
+                came(run.origins(), 0, value)
+                del value
+        except StopAsyncIteration:
+            pass
+        except asyncio.CancelledError as cancelled:
+            failure = cancelled
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised to whoever leaves the block
+            failure = self._failure = error
+        finally:
+            self._inbox.end(failure)
+            del failure
+
+    async def _read_to_the_end(self) -> None:
+        """Also while being cancelled: the run has ended, so that its reader soon does."""
+        cancelled: asyncio.CancelledError | None = None
+        while self._reader is not None and not self._reader.done():
+            try:
+                await asyncio.wait([self._reader])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+
+class _Shape:
+    """What a call returns of the results of its item.
+
+    Args:
+        outputs: The names of the stages that make results.
+        each: The shape, where one item makes exactly one; ``None`` is a list.
+    """
+
+    def __init__(self, outputs: Sequence[str], each: str | Places | None) -> None:
+        self._outputs = outputs
+        self._each = each
+
+    def __call__(self, results: Iterable[Result]) -> Any:
+        """Of one item's."""
+        if self._each is None:
+            return [value for _, value in results]
+        return placed(self._each, {self._outputs[place]: value for place, value in results})
