@@ -190,7 +190,13 @@ class DeadLetterPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TellCaller:
-    """What failed for good is told to whoever gave the item, and the run goes on; of ``open``."""
+    """What failed for good is told to whoever gave the item, and the run goes on; of ``open``.
+
+    Args:
+        hole: A hole goes on in its place, for the zip behind.
+    """
+
+    hole: bool = False
 
 
 OnError = Literal["fail", "skip"] | DeadLetterPolicy | TellCaller

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from ..errors import EndOfChannel
+from ..errors import EndOfChannel, ResultError, StageTimeoutError
+from ..holes import HOLE
 from ..operators.protocol import BatchOperator
 from .call import Call
 from .channel import Receiver
@@ -106,8 +107,14 @@ class Batches:
         work, order = self._work, self._order
         first = work.taken_together(items)
         batch = _Batch(work, call, self._operator)
-        await batch.see_out(items)
+        holes = [each for each in enumerate(items) if batch.is_hole(each[1])]
+        if holes:
+            items = [each for each in items if not batch.is_hole(each)]
+        if items:
+            await batch.see_out(items)
         made = batch.made
+        for place, hole in holes:
+            made.insert(place, hole)
         work.made_together(first, made)
         if order is not None:
             await order.turn(ticket)
@@ -131,6 +138,14 @@ class _Batch(Handful):
         self._operator = operator
         self.made: list[Any] = []
 
+    def is_hole(self, item: Any) -> bool:
+        """It goes on as it is."""
+        return self._work.supervisor.leaves_hole and item.item is HOLE
+
+    def _is_of_one(self, error: Exception) -> bool:
+        # What the function makes of any list is not right, or it takes too long for each.
+        return super()._is_of_one(error) and not isinstance(error, ResultError | StageTimeoutError)
+
     async def _made(self, items: list[Any]) -> Any:
         return self._operator.apart(await super()._made(items), len(items))
 
@@ -144,4 +159,4 @@ class _Batch(Handful):
             del error
         # Counted when it is its turn to leave.
         self._work.counters.settled -= 1
-        self.made.append(NOTHING)
+        self.made.append(item if self._work.supervisor.leaves_hole else NOTHING)

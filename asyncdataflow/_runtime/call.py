@@ -31,6 +31,7 @@ from typing import Any, Final, TypeVar
 
 from ..abc import Commits, Positions, Subscription
 from ..errors import ArgumentsError, StageTimeoutError
+from ..holes import HOLE
 from ..operators.streamwise import opened
 from ..parameters import spread
 from ..portable import portable
@@ -213,7 +214,7 @@ class Calls:
     def _arguments(self, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self._how.arguments == "params":
             return self._bound.args, {}
-        if self._how.arguments == "spread":
+        if self._how.arguments == "spread" and item is not HOLE:
             return spread(item, self._how.spread_over)
         return (item,), {}
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from ..errors import EndOfChannel
+from ..holes import HOLE
 from ..stage import Stage
 from .call import Call, Calls
 from .channel import Receiver
@@ -370,7 +371,7 @@ class Chunked:
             try:
                 told = lot.origins[0] if self._tracks else item
                 if not await self._supervisor.again(error, told, attempt, since):
-                    return NOTHING
+                    return HOLE if self._supervisor.leaves_hole else NOTHING
             finally:
                 del error  # Its traceback has frames that have the item: a cycle.
             attempt += 1

@@ -131,7 +131,7 @@ class Making:
         while True:
             try:
                 if not await self.supervisor.again(error, item, attempt, since):
-                    return NOTHING
+                    return item if self.supervisor.leaves_hole else NOTHING
             finally:
                 del error
             attempt += 1

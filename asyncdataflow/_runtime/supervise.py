@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import StageCancelledError
+from ..holes import HOLE
 from ..message import DeadLetter
 from ..naming import annotate, describe_error, describe_item, place
 from ..policy import DeadLetterPolicy, Retry, TellCaller
@@ -52,6 +53,9 @@ class Supervisor:
         stage: Whose policies they are.
         counters: Where to count it.
         dead_letters: The edge to the dead-letter sink, where there is one.
+
+    Attributes:
+        leaves_hole: What is given up has become a hole, which goes on in its place.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Supervisor:
         self._on_error = stage.on_error
         self._counters = counters
         self._dead_letters = dead_letters
+        self.leaves_hole = isinstance(stage.on_error, TellCaller) and stage.on_error.hole
 
     @property
     def attempts(self) -> int | None:
@@ -154,7 +159,11 @@ class TrackedSupervisor(Supervisor):
         if isinstance(self._on_error, TellCaller):
             self.annotate(error, item, attempt)
             self._counters.failed += 1
-            item.fail(error)
+            if self.leaves_hole:
+                item.part(HOLE).fail(error)
+                item.item = HOLE
+            else:
+                item.fail(error)
             return
         try:
             await super().give_up(error, item, attempt)

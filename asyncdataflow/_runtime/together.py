@@ -86,7 +86,7 @@ class Handful:
         if error is None:
             return
         try:
-            apart = isinstance(error, ItemError) and len(items) > 1 and work.stage.on_error != "fail"
+            apart = self._is_of_one(error) and len(items) > 1 and work.stage.on_error != "fail"
             for place, item in enumerate(items):
                 left: Exception | None = error
                 if apart:
@@ -97,6 +97,10 @@ class Handful:
                 del left
         finally:
             del error
+
+    def _is_of_one(self, error: Exception) -> bool:
+        """It means that one of the items is no good."""
+        return isinstance(error, ItemError)
 
     async def _tried(self, items: list[Any]) -> Exception | None:
         """All attempts on these together; the last one's error."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ..holes import HOLE
 from ..operators.combine import CombineLatest, Zip
 from ..operators.protocol import StreamOperator
 from .channel import Receiver
@@ -38,9 +39,9 @@ class Origins:
         self._taken.append(item)
 
     def made(self, item: Any) -> Tracked:
-        """It makes something of them."""
+        """It makes something of them; a row with a hole is a hole."""
         taken, self._taken = self._taken, []
-        return unite(item, taken)
+        return unite(HOLE if self._rows and any(each.item is HOLE for each in taken) else item, taken)
 
     def end(self) -> None:
         """It has ended: what it has looked at is done with, but not an item of a zip without its partners."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..errors import EndOfChannel
+from ..holes import HOLE
 from ..naming import annotate, describe_error
 from ..operators.protocol import BatchOperator, StreamOperator
 from .batches import Batches
@@ -267,7 +268,11 @@ class Work(Reading):
         ]
 
         async def emit(item: Any) -> None:
-            await self._send(origins.made(item))
+            made = origins.made(item)
+            if made.item is not HOLE or self.supervisor.leaves_hole:
+                await self._send(made)
+            else:
+                made.release()
 
         try:
             await operator.run(inlets, emit, call.apply)

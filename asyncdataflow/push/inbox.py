@@ -44,6 +44,7 @@ class Inbox(AckableSource[Any]):
         limit: Most calls under way.
         shaped: Makes of an item's results what the call returns.
         take_back: Takes back an item that was given, where no worker has begun it.
+        failure: What the run has failed with.
     """
 
     def __init__(
@@ -52,16 +53,17 @@ class Inbox(AckableSource[Any]):
         limit: int,
         shaped: Callable[[Iterable[Result]], Any],
         take_back: Callable[[Message[Any]], object],
+        failure: Callable[[], BaseException | None],
     ) -> None:
         self.max_unacked = limit
         self._name = name
         self._shaped = shaped
         self._take_back = take_back
+        self._failure = failure
         self._waiting: OrderedDict[Message[Any], None] = OrderedDict()
         self._under_way: set[Message[Any]] = set()
         self._news: asyncio.Future[None] | None = None
         self._closed: str | None = "has not been entered; write: async with flow.open(…) as run"
-        self._failure: BaseException | None = None
         self._on_empty: Callable[[], None] | None = None
 
     @property
@@ -127,10 +129,9 @@ class Inbox(AckableSource[Any]):
         self._tell_if_empty()
         self._wake()
 
-    def end(self, failure: BaseException | None) -> None:
+    def end(self) -> None:
         """The run has ended: nobody waits any longer."""
-        self._failure = failure
-        self._closed = "has ended" if failure is None else f"has failed: {describe_error(failure)}"
+        self._closed = "has ended"
         left = [*self._under_way, *self._waiting]
         self._under_way.clear()
         self._waiting.clear()
@@ -178,8 +179,12 @@ class Inbox(AckableSource[Any]):
             call.done.set_exception(error)
 
     def _ended(self) -> RunEndedError:
-        error = RunEndedError(f"the run of {self._name} {self._closed or 'ended before the item was done'}")
-        error.__cause__ = self._failure
+        failure = self._failure()
+        told = self._closed or "ended before the item was done"
+        if failure is not None:
+            told = f"has failed: {describe_error(failure)}"
+        error = RunEndedError(f"the run of {self._name} {told}")
+        error.__cause__ = failure
         return error
 
     def _wake(self) -> None:

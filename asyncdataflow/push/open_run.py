@@ -55,7 +55,9 @@ class OpenRun(Generic[Out]):
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
             raise ValueError(f"open(limit=): a whole number of at least 1 is needed, not {limit!r}")
         self._name = name
-        self._inbox = Inbox(name, limit, _Shape(graph.outputs, graph.each), self._take_back)
+        self._inbox = Inbox(
+            name, limit, _Shape(graph.outputs, graph.each), self._take_back, self._failed_with
+        )
         run = begin(told(graph, self._inbox))
         if not isinstance(run, TellingRun):
             raise ParameterError(
@@ -179,10 +181,12 @@ class OpenRun(Generic[Out]):
     def _take_back(self, message: Message[Any]) -> object:
         return self._run.take_back(message)
 
+    def _failed_with(self) -> BaseException | None:
+        return next(iter(self._run.failures), None)
+
     async def _read(self) -> None:
         """Give each result to the callers whose items it was made of."""
         run, came = self._run, self._inbox.came
-        failure: BaseException | None = None
         try:
             if len(run.graph.outputs) > 1:
                 while True:
@@ -194,14 +198,12 @@ class OpenRun(Generic[Out]):
                 del value
         except StopAsyncIteration:
             pass
-        except asyncio.CancelledError as cancelled:
-            failure = cancelled
+        except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - raised to whoever leaves the block
-            failure = self._failure = error
+            self._failure = error
         finally:
-            self._inbox.end(failure)
-            del failure
+            self._inbox.end()
 
     async def _read_to_the_end(self) -> None:
         """Also while being cancelled: the run has ended, so that its reader soon does."""

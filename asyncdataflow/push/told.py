@@ -10,12 +10,14 @@ from ..abc import AckableSource
 from ..delivery import delivery_problems
 from ..errors import DefinitionError, DeliveryError
 from ..fitting import fit_source, judge
-from ..graph import Graph, named
+from ..graph import Edge, Graph, named
+from ..holes import passing, passing_on_the_loop
 from ..naming import place
 from ..operators.accumulate import Batch
-from ..operators.combine import CombineLatest, Zip
+from ..operators.combine import CombineLatest, Merge, Zip
 from ..operators.protocol import BatchOperator
 from ..policy import TellCaller
+from ..portable import portable
 from ..stage import Stage
 
 __all__ = ("told",)
@@ -65,10 +67,25 @@ def _source(stage: Stage[Any, Any], inbox: AckableSource[Any]) -> Stage[Any, Any
 
 
 def _telling(stage: Stage[Any, Any], rows: _Rows) -> Stage[Any, Any]:
-    """An item that fails is told of, unless the rows of a zip behind it would be mixed up without it."""
-    if stage.on_error != "fail" or rows.need(stage):
+    """An item that fails is told of; before a zip, where that can be, a hole goes on in its place."""
+    if not rows.need(stage):
+        return _with(stage, TellCaller()) if stage.on_error == "fail" else stage
+    if not rows.may_have_holes(stage):
+        # Its rows would be mixed up: there it ends the run.
         return stage
-    return dataclasses.replace(stage, on_error=TellCaller())
+    return _with(stage, TellCaller(hole=True), _letting_pass(stage))
+
+
+def _with(stage: Stage[Any, Any], policy: TellCaller, fn: Any = None) -> Stage[Any, Any]:
+    return dataclasses.replace(stage, on_error=policy, fn=stage.fn if fn is None else fn)
+
+
+def _letting_pass(stage: Stage[Any, Any]) -> Any:
+    """The stage's function, which is not called with holes."""
+    if stage.operator is not None or stage.call is None:
+        return None
+    fn = portable(stage.fn) if stage.executor == "process" else stage.fn
+    return passing_on_the_loop(fn) if stage.call.kind == "coroutine" else passing(fn)
 
 
 class _Rows:
@@ -79,23 +96,44 @@ class _Rows:
     """
 
     def __init__(self, graph: Graph) -> None:
+        self._graph = graph
         # By name of a stage, the ports of each zip that something it makes comes to.
         self._ports: dict[str, Mapping[str, set[int]]] = {}
         self._all = {name: len(branches) for name, branches in graph.ports.items()}
         for stage in reversed(graph.stages):
-            self._ports[named(stage)] = self._behind(graph, named(stage))
+            self._ports[named(stage)] = self._behind(named(stage))
 
-    def _behind(self, graph: Graph, name: str) -> Mapping[str, set[int]]:
+    def _behind(self, name: str) -> Mapping[str, set[int]]:
         found: dict[str, set[int]] = {}
-        for edge in graph.out_of(name):
-            if edge.dead_letters:
-                continue
+        for edge in self._edges(name):
             for zip_, ports in self._ports[edge.target].items():
                 found.setdefault(zip_, set()).update(ports)
-            if isinstance(graph.by_name[edge.target].operator, Zip):
+            if isinstance(self._graph.by_name[edge.target].operator, Zip):
                 found.setdefault(edge.target, set()).add(edge.port)
         return found
+
+    def _edges(self, name: str) -> list[Edge]:
+        return [edge for edge in self._graph.out_of(name) if not edge.dead_letters]
 
     def need(self, stage: Stage[Any, Any]) -> bool:
         """One branch of a zip would go on without the item, and another not."""
         return any(len(ports) < self._all[zip_] for zip_, ports in self._ports[named(stage)].items())
+
+    def may_have_holes(self, stage: Stage[Any, Any]) -> bool:
+        """It lets holes pass, and so does everything behind it up to the zip."""
+        return _lets_pass(stage) and all(
+            self.may_have_holes(behind) if self.need(behind) else isinstance(behind.operator, Zip)
+            for behind in (self._graph.by_name[edge.target] for edge in self._edges(named(stage)))
+        )
+
+
+def _lets_pass(stage: Stage[Any, Any]) -> bool:
+    """One item of each, in order, and no function that would have to know what a hole is."""
+    if isinstance(stage.operator, Zip | Merge):
+        return True
+    call = stage.call
+    if call is None or call.many or stage.key is not None or stage.on_error != "fail":
+        return False
+    if isinstance(stage.operator, BatchOperator):
+        return True
+    return stage.operator is None and call.kind in ("coroutine", "function")
