@@ -267,9 +267,9 @@ class Tracked(Answer):
 
     def origins(self) -> list[Message[Any]]:
         """Each message that it was made of, once."""
-        if self._desk is not None:
-            return [self._receipt]
-        return list(dict.fromkeys(message for _, message in self._receipt.messages()))
+        if self.desk is not None:
+            return [self.receipt]
+        return list(dict.fromkeys(message for _, message in self.receipt.messages()))
 
     def _written(self) -> Nobody:
         if self.desk is not None:
