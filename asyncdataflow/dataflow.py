@@ -24,6 +24,7 @@ from .notation import Compiled, compile_definition
 from .parameters import check
 from .push.open_run import OpenRun
 from .replaying import replayed
+from .serving import serve
 from .stage import Composable, Embedded
 
 __all__ = ("DataFlow",)
@@ -252,18 +253,8 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             ParameterError: A parameter is missing, or used by nobody; ``engine`` is no engine.
             ValueError: ``buffer`` is below 1.
         """
-        if items is None and self._needs_items is not None:
-            raise NeedsItemsError(str(self._needs_items))
-        check_items(items)
         check_engine(engine)
-        compiled = self._compiled if items is None else self._with_feed()
-        given = as_params(params)
-        self._check(compiled.graph, given)
-        if not isinstance(buffer, int) or buffer < 1:
-            raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
-        spend(compiled.graph, self._spent)
-        plan = Plan(self.name, compiled.graph, given, self.resources, items, buffer, self.fuse)
-        return (engine or LocalEngine()).begin(plan)
+        return (engine or LocalEngine()).begin(self._planned(params, items, buffer))
 
     def open(
         self, params: Mapping[str, Any] | None = None, *, limit: int = 1000, engine: Engine | None = None
@@ -360,6 +351,21 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         """
         run = self.stream(params, items=items, buffer=buffer)
         return SyncRun(lambda: run)
+
+    serve = serve
+
+    def _planned(self, params: Mapping[str, Any] | None, items: Any, buffer: int) -> Plan:
+        """What an engine is given, checked; an iterator in it is used up by that."""
+        if items is None and self._needs_items is not None:
+            raise NeedsItemsError(str(self._needs_items))
+        check_items(items)
+        compiled = self._compiled if items is None else self._with_feed()
+        given = as_params(params)
+        self._check(compiled.graph, given)
+        if not isinstance(buffer, int) or buffer < 1:
+            raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
+        spend(compiled.graph, self._spent)
+        return Plan(self.name, compiled.graph, given, self.resources, items, buffer, self.fuse)
 
     async def _outcome(self, run: LiveRun[Out]) -> tuple[Any, BaseException | None]:
         """The result, or what is to be raised outside ``asyncio.run``.

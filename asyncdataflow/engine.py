@@ -76,11 +76,14 @@ class LiveRun(Protocol[T_co]):
     async def __anext__(self) -> T_co:
         """The next result; raises what failed, after the results that were ready before it."""
 
+    async def opened(self) -> None:
+        """Wait until its resources are open and its workers have started, or it has ended."""
+
     async def next_placed(self) -> tuple[int, T_co]:
         """The next result with its place among the graph's outputs."""
 
-    def drain(self, timeout: float = ...) -> None:
-        """Stop the sources, let everything in flight settle, then end. Returns at once."""
+    def drain(self, timeout: float = ..., grace: float = ...) -> None:
+        """Stop the sources, let everything in flight settle, then end; past the time, stop. Returns at once."""
 
     def stop(self, timeout: float = ...) -> None:
         """Cancel everything now. Returns at once; results that lie ready are still delivered."""

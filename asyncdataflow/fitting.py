@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, Literal
 
 from .errors import DefinitionError, NeedsItemsError, SignatureError
@@ -116,6 +117,7 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
         "no edge leads into a source; give it to the stage behind",
         NeedsItemsError,
     )
+    _check_restart(stage, call, where)
     if call.kind == "ackable_source" and not stage.fn.max_unacked >= 1:
         raise DefinitionError(f"{where}: its max_unacked= is at least 1, not {stage.fn.max_unacked!r}")
     if call.many:
@@ -130,6 +132,13 @@ def fit_source(stage: Stage[Any, Any], call: Call, path: str) -> Stage[Any, Any]
     return _fitted(stage, dataclasses.replace(call, arguments="params"), "source", path, where)
 
 
+def _check_restart(stage: Stage[Any, Any], call: Call, where: str) -> None:
+    if not call.many:
+        _refuse(stage, ("restart",), where, "a function that makes one item is called again by retry=")
+    if isinstance(stage.fn, Iterator | AsyncIterator):
+        _refuse(stage, ("restart",), where, "an iterator cannot be begun anew; write a generator function")
+
+
 def fit_step(
     stage: Stage[Any, Any], call: Call, path: str, role: Literal["transform", "sink"]
 ) -> Stage[Any, Any]:
@@ -140,6 +149,7 @@ def fit_step(
         SignatureError: It takes no item.
     """
     where = place(path, stage.title)
+    _refuse(stage, ("restart",), where, "only a source is opened anew; a stage of items has retry=")
     if call.kind in _SOURCES:
         raise DefinitionError(
             f"{where}: {_WRITTEN[call.kind]} makes items and takes none; it can only stand first. Put it "

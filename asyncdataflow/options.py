@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypedDict, cast
 
 from .naming import nearest
-from .policy import Buffer, DeadLetterPolicy, DurableBuffer, OnError, Overflow, Rate, Retry
+from .policy import Buffer, DeadLetterPolicy, DurableBuffer, OnError, Overflow, Rate, Restart, Retry
 
 __all__ = ("Executor", "StageOptions", "settle")
 
@@ -31,6 +31,7 @@ class StageOptions(TypedDict, total=False):
     on_error: OnError
     rate: float | Rate | None
     redeliver: bool
+    restart: Restart | None
 
 
 def settle(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,6 +123,12 @@ def _rate(value: Any) -> Rate | None:
     return value if value is None or isinstance(value, Rate) else Rate(value)
 
 
+def _restart(value: Any) -> Restart | None:
+    if value is not None and not isinstance(value, Restart):
+        raise ValueError(f"stage(restart=): Restart(…) is needed, not {value!r}")
+    return value
+
+
 def _boolean(option: str) -> Callable[[Any], bool]:
     def check(value: Any) -> bool:
         if not isinstance(value, bool):
@@ -146,4 +153,5 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "on_error": _on_error,
     "rate": _rate,
     "redeliver": _boolean("redeliver"),
+    "restart": _restart,
 }

@@ -1,7 +1,8 @@
 """What a stage or an edge is to do: frozen values, checked when they are made.
 
 Nothing here runs. The runtime reads these and acts (``_runtime/supervise.py``
-for retries and errors, ``_runtime/channel.py`` for buffers and overflow).
+for retries and errors, ``_runtime/restarts.py`` for sources, ``_runtime/channel.py`` for buffers
+and overflow).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = (
     "OnError",
     "Overflow",
     "Rate",
+    "Restart",
     "Retry",
     "TellCaller",
     "dead_letter",
@@ -144,9 +146,7 @@ class Retry:
             raise ValueError("Retry(jitter=): a part from 0 to 1 is needed")
         if self.max_elapsed is not None and not self.max_elapsed > 0:
             raise ValueError("Retry(max_elapsed=): more than 0 seconds is needed")
-        kinds = self.on if isinstance(self.on, tuple) else (self.on,)
-        if not kinds or not all(isinstance(k, type) and issubclass(k, Exception) for k in kinds):
-            raise ValueError("Retry(on=): an Exception class or a tuple of them is needed")
+        _kinds("Retry(on=)", self.on)
 
     def wait(self, attempt: int, random: float) -> float:
         """Seconds to wait after the failed ``attempt`` (1 is the first), given a draw from [0, 1)."""
@@ -155,6 +155,77 @@ class Retry:
         except OverflowError:
             full = self.max_backoff
         return full * (1.0 - self.jitter * random)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Open a source anew when it fails.
+
+    The wait after the ``n``-th failure in a row is ``first * 2 ** (n - 1)``, at most ``most``, of
+    which a random part of up to ``jitter`` is taken off. Failures older than ``within`` count no more.
+
+    Args:
+        attempts: Failures within ``within`` seconds after which it is opened anew; one more stands.
+            ``None`` is endless and has to be written to be had.
+        within: Seconds.
+        first: Seconds before it is opened anew for the first time.
+        most: Longest wait, in seconds.
+        jitter: Part of each wait that is random, from 0 to 1.
+        settle: Seconds that the items of a source that is answered have to be settled before it is
+            opened anew; those that are not by then come again.
+        on: Exception types that are worth it; any other stands at once.
+
+    Raises:
+        ValueError: A number is out of its range, or the waits are so long that ``attempts`` can
+            never be used up ``within`` that time.
+
+    Example:
+        >>> from asyncdataflow import DataFlow, stage
+        >>> from asyncdataflow.policy import Restart
+        >>> tries = []
+        >>> async def feed():
+        ...     tries.append("open")
+        ...     if len(tries) < 3:
+        ...         raise ConnectionError("not yet")
+        ...     yield "news"
+        >>> DataFlow((stage(feed, restart=Restart(first=0.001)), str.upper))()
+        ['NEWS']
+        >>> len(tries)
+        3
+    """
+
+    attempts: int | None = 10
+    within: float = 300.0
+    first: float = 0.1
+    most: float = 30.0
+    jitter: float = 0.5
+    settle: float = 30.0
+    on: type[Exception] | tuple[type[Exception], ...] = Exception
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.attempts is not None:
+            _whole_number("Restart(attempts=)", self.attempts)
+        for field, value in (("first", self.first), ("most", self.most), ("settle", self.settle)):
+            if not value >= 0:
+                raise ValueError(f"Restart({field}=): at least 0 seconds is needed")
+        if not self.within > 0:
+            raise ValueError("Restart(within=): more than 0 seconds is needed")
+        if not 0.0 <= self.jitter <= 1.0:
+            raise ValueError("Restart(jitter=): a part from 0 to 1 is needed")
+        _kinds("Restart(on=)", self.on)
+        if self.attempts is not None and sum(map(self._full, range(1, self.attempts + 1))) >= self.within:
+            raise ValueError(
+                f"Restart(): {self.attempts} waits of up to {self.most} s take longer than within={self.within} s, "
+                "so that no failure would ever stand; give a longer within=, or attempts=None if that is meant"
+            )
+
+    def wait(self, failures: int, random: float) -> float:
+        """Seconds to wait after so many failures in a row, given a draw from [0, 1)."""
+        return self._full(failures) * (1.0 - self.jitter * random)
+
+    def _full(self, failures: int) -> float:
+        return min(self.first * 2.0 ** min(failures - 1, 64), self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +296,9 @@ def dead_letter(sink: Any) -> DeadLetterPolicy:
 def _whole_number(what: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{what}: a whole number of at least 1 is needed, not {value!r}")
+
+
+def _kinds(what: str, value: object) -> None:
+    kinds = value if isinstance(value, tuple) else (value,)
+    if not kinds or not all(isinstance(k, type) and issubclass(k, Exception) for k in kinds):
+        raise ValueError(f"{what}: an Exception class or a tuple of them is needed")

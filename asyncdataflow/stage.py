@@ -16,7 +16,7 @@ from typing import IO, Any, Generic, Literal, Protocol, TypeVar, Unpack, overloa
 
 from .naming import callable_name
 from .options import Executor, StageOptions, settle
-from .policy import Buffer, DurableBuffer, OnError, Overflow, Rate, Retry
+from .policy import Buffer, DurableBuffer, OnError, Overflow, Rate, Restart, Retry
 
 __all__ = (
     "Arguments",
@@ -222,6 +222,7 @@ class Stage(Composable[In, Out]):
     on_error: OnError = "fail"
     rate: Rate | None = None
     redeliver: bool = True
+    restart: Restart | None = None
     operator: Operator | None = None
     role: Role | None = None
     call: Call | None = None
@@ -344,6 +345,8 @@ def stage(f: Any = None, **options: Unpack[StageOptions]) -> Any:
             * ``on_error``: ``"fail"``, ``"skip"`` or ``dead_letter(sink)``.
             * ``rate``: Items begun per second, or ``Rate(…)``.
             * ``redeliver``: Send an item again whose worker process died, default true.
+            * ``restart``: Of a source: ``Restart(…)`` opens it anew when it fails. One that is not
+              answered gives its items from its beginning then.
 
     Returns:
         A :class:`Stage`, which can still be called as the function itself; without

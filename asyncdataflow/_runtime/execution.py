@@ -55,6 +55,7 @@ class Execution:
         fused: As of ``build``.
 
     Attributes:
+        opened: Done when the workers start, or when it has ended before.
         output: The output edge.
         tracks: Items are tracked, because a source is answered.
         completed: It came to its end by itself, drained maybe, and not because it was stopped.
@@ -71,16 +72,14 @@ class Execution:
         *,
         fused: bool = True,
     ) -> None:
-        self.name = name
+        self.name, self.graph = name, graph
         self.state: RunState = "running"
         self.completed = False
         self.failures: list[BaseException] = []
         self.works: list[Work] = []
         self._accounts = Accounts((), {})
-        self.graph = graph
         self._params, self._items = params, items
-        self._fused = fused
-        self._loop = asyncio.get_running_loop()
+        self._fused, self._loop = fused, asyncio.get_running_loop()
         self._parts = parts_of(self._loop)
         self._resources = Resources(name, resources, params, self._parts.workshop)
         tagged = len(graph.outputs) > 1
@@ -96,7 +95,7 @@ class Execution:
         self._grace = self._patience = GRACE
         self._alarms = Alarms(self._loop)
         self.tracks = graph.kept(has_answered_source)
-        self._opening = True
+        self.opened: asyncio.Future[None] = self._loop.create_future()
         # Known before it is made: a task of an eager factory runs at once.
         self._runner: asyncio.Task[None] | None = None
         self._runner = self._loop.create_task(self._run(), name=f"{name} runner")
@@ -109,11 +108,11 @@ class Execution:
         """Seconds since the start."""
         return self._loop.time() - self.started_at
 
-    def drain(self, timeout: float) -> None:
+    def drain(self, timeout: float, grace: float = GRACE) -> None:
         """Stop the sources and let everything in flight settle; past ``timeout``, stop."""
         if self.state != "running":
             return
-        self.state = "draining"
+        self.state, self._grace, self._patience = "draining", grace, grace
         self.output.baton.drop()
         self._accounts.drain(self.works)
         self._alarms.set(_PATIENCE_WITH_SOURCES, self._cut_sources)
@@ -127,9 +126,9 @@ class Execution:
             self._grace = self._patience = grace
             self._turn()
             self._resources.hurry(grace, self._loop.time())
-            runner = self._runner
-            if self._opening and runner is not None and asyncio.current_task(self._loop) is not runner:
-                runner.cancel()
+            opening = None if self.opened.done() else self._runner
+            if opening is not None and asyncio.current_task(self._loop) is not opening:
+                opening.cancel()
                 self._alarms.set(grace, self._opening_expired)
 
     def take_back(self, message: Message[Any]) -> bool:
@@ -187,7 +186,8 @@ class Execution:
 
     async def _work(self, opened: Mapping[str, Any]) -> None:
         """Start the workers, wait for the end or for the order to stop, bury them."""
-        self._opening = False
+        if not self.opened.done():
+            self.opened.set_result(None)
         if self._turned.done():
             return
         given = self._params, opened, self._items
@@ -259,9 +259,9 @@ class Execution:
         except asyncio.CancelledError as cancelled:
             if not (work.retired or work.draining or self.state == "stopping" or self._torn_down):
                 self.fail(unordered_cancel(cancelled), work)
-            elif isinstance(cancelled.__context__, Exception):
-                told = describe_error(cancelled.__context__)
-                _logger.info("%s: %s was cancelled while it dealt with %s", self.name, work.stage.title, told)
+            elif isinstance(error := cancelled.__context__, Exception):
+                told = self.name, work.stage.title, describe_error(error)
+                _logger.info("%s: %s was cancelled while it dealt with %s", *told)
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error, work)
 
@@ -344,17 +344,16 @@ class Execution:
 
     def _opening_expired(self) -> None:
         """A resource swallows its cancellation while it is opened: it is left behind."""
-        if self._opening and self._runner is not None:
+        if not self.opened.done() and self._runner is not None:
             self._runner.cancel()
             told = f"{self.name}: its resources did not stop opening within {self._grace} s"
             self.fail(ShutdownTimeoutError(told))
             self._end()
 
     def _drain_expired(self, timeout: float) -> None:
-        if self.state != "draining":
-            return
-        told = f"{self.name}: drain took over {timeout} s; unsettled: {unsettled(self.works)}"
-        self.fail(ShutdownTimeoutError(told))
+        if self.state == "draining":
+            told = f"{self.name}: drain took over {timeout} s; unsettled: {unsettled(self.works)}"
+            self.fail(ShutdownTimeoutError(told))
 
     async def _bury(self, deadline: float) -> list[str]:
         """End workers, threads and processes; describe what has not ended by then."""
@@ -386,6 +385,7 @@ class Execution:
 
     def _end(self, _: object = None) -> None:
         self._alarms.clear()
+        self.opened.cancel()
         self.output.end()
         self._let_go()
         self.completed = not self.failures and self.state != "stopping"

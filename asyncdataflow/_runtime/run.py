@@ -73,6 +73,7 @@ class Run(AsyncIterator[T], Generic[T]):
         self._make: Callable[[], Execution] | None = functools.partial(
             Execution, name, graph, params, resources, items, buffer, fused=fused
         )
+        self._asked: list[Callable[[Execution], None]] = []
         self._tally = Counters()
         self._stretch: TakingStretch[T] = TakingStretch(Baton(), None, self._tally)
         self._told = 0
@@ -196,7 +197,7 @@ class Run(AsyncIterator[T], Generic[T]):
         """
         return self._execution is not None and self._execution.take_back(message)
 
-    def drain(self, timeout: float = 30.0) -> None:
+    def drain(self, timeout: float = 30.0, grace: float = GRACE) -> None:
         """Stop the sources, let everything in flight settle, then end. Returns at once.
 
         A generator source ends at its next yield, that item included, or after 1 s at its
@@ -205,11 +206,9 @@ class Run(AsyncIterator[T], Generic[T]):
         Args:
             timeout: Seconds after which the run is stopped; what is then unsettled is
                 counted in a ``ShutdownTimeoutError``.
+            grace: Seconds that workers have to clean up then, as of :meth:`stop`.
         """
-        if self._execution is None:
-            self._closed = True
-        else:
-            self._execution.drain(timeout)
+        self._ask(functools.partial(Execution.drain, timeout=timeout, grace=grace))
 
     def stop(self, timeout: float = GRACE) -> None:
         """Cancel everything now. Returns at once; results that lie ready are still delivered.
@@ -218,10 +217,12 @@ class Run(AsyncIterator[T], Generic[T]):
             timeout: Seconds that workers have to clean up; those that have not ended by then
                 are named in a ``ShutdownTimeoutError`` and left behind.
         """
-        if self._execution is None:
-            self._closed = True
-        else:
-            self._execution.stop(timeout)
+        self._ask(functools.partial(Execution.stop, grace=timeout))
+
+    async def opened(self) -> None:
+        """Wait until its resources are open and its workers have started, or it has ended."""
+        if self._execution is not None:
+            await asyncio.wait([self._execution.opened])
 
     async def wait(self) -> None:
         """Wait for the end, however it comes; raises what failed.
@@ -288,11 +289,23 @@ class Run(AsyncIterator[T], Generic[T]):
         """Of a run whose workers have not started."""
         return {named(stage): StageStats() for stage in self.graph.stages}
 
+    def _ask(self, end: Callable[[Execution], None]) -> None:
+        """Tell the execution that it is to end."""
+        if self._execution is not None:
+            end(self._execution)
+        elif self._make is not None:
+            self._closed = True
+        else:
+            # From inside a stage, whose task an eager factory runs before there is anybody to tell.
+            self._asked.append(end)
+
     def _started(self) -> Execution:
         if self._execution is None:
-            assert self._make is not None, "made once"  # noqa: S101 - for the type checker
-            self._execution = self._make()
-            self._make = None
+            make, self._make = self._make, None
+            assert make is not None, "made once"  # noqa: S101 - for the type checker
+            self._execution = make()
+            while self._asked:
+                self._asked.pop(0)(self._execution)
             output = self._execution.output
             self._stretch = TakingStretch(output.baton, output, self._tally)
         return self._execution
