@@ -83,7 +83,7 @@ class LiveRun(Protocol[T_co]):
         """The next result with its place among the graph's outputs."""
 
     def drain(self, timeout: float = ..., grace: float = ...) -> None:
-        """Stop the sources, let everything in flight settle, then end; past the time, stop. Returns at once."""
+        """Stop the sources, let everything in flight settle, then end; late, stop. Returns at once."""
 
     def stop(self, timeout: float = ...) -> None:
         """Cancel everything now. Returns at once; results that lie ready are still delivered."""

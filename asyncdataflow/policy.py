@@ -216,8 +216,9 @@ class Restart:
         _kinds("Restart(on=)", self.on)
         if self.attempts is not None and sum(map(self._full, range(1, self.attempts + 1))) >= self.within:
             raise ValueError(
-                f"Restart(): {self.attempts} waits of up to {self.most} s take longer than within={self.within} s, "
-                "so that no failure would ever stand; give a longer within=, or attempts=None if that is meant"
+                f"Restart(): {self.attempts} waits of up to {self.most} s take longer than "
+                f"within={self.within} s, so that no failure would ever stand; give a longer within=, or "
+                "attempts=None if that is meant"
             )
 
     def wait(self, failures: int, random: float) -> float:

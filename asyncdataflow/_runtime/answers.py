@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from ..abc import Positions, Subscription
@@ -22,20 +23,30 @@ class Answers:
         stage: The source's stage.
         leaving: How its workers are cancelled.
         resume: Where a sink keeps its positions: what tells them.
+        fails: Called with what the source raised when it was told; true where it is opened anew,
+            without having been told.
 
     Attributes:
+        is_lost: The session can be told nothing any more, and another one is to follow.
         puller: The task that pulls, while it does.
         subscription: The source's session, once it is open.
     """
 
     subscription: Subscription[Any]
 
-    def __init__(self, stage: Stage[Any, Any], leaving: Leaving, resume: Resume | None) -> None:
+    def __init__(
+        self,
+        stage: Stage[Any, Any],
+        leaving: Leaving,
+        resume: Resume | None,
+        fails: Callable[[Exception], bool],
+    ) -> None:
         self._stage = stage
         self._leaving = leaving
         self._resume = resume
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._is_cut = self._is_finished = False
+        self._fails = fails
+        self._is_cut = self._is_finished = self.is_lost = False
         self._desk: AnswerDesk | None = None
         self.puller: asyncio.Task[Any] | None = None
 
@@ -52,6 +63,8 @@ class Answers:
 
     async def after(self) -> Positions | None:
         """Where to go on; ``None`` is for the source itself to know."""
+        self._desk = None
+        self.is_lost = False
         self.puller = asyncio.current_task()
         # Whatever comes of the opening, nobody waits for it for ever.
         if self.puller is not None:
@@ -73,19 +86,64 @@ class Answers:
         Cancelled, it ends behind the call that it makes: nobody could say of a message in it
         whether it was answered.
         """
-        await self._opened
-        desk = self._desk
-        while desk is not None and await desk.news():
-            self._leaving.begin()
-            try:
-                await desk.tell()
-            finally:
-                self._leaving.go_on()
+        opened = None
+        while opened is not self._opened:
+            opened = self._opened
+            await opened
+            desk = self._desk
+            while desk is not None and await desk.news():
+                self._leaving.begin()
+                try:
+                    await self._tell_of(desk)
+                finally:
+                    self._leaving.go_on()
+
+    async def _tell_of(self, desk: AnswerDesk) -> None:
+        try:
+            await desk.tell()
+        except Exception as error:
+            if not self._fails(error):
+                raise
+            desk.mute()
+
+    def renew(self) -> None:
+        """Another session is to follow this one."""
+        self._opened = asyncio.get_running_loop().create_future()
+
+    @property
+    def keeps_positions(self) -> bool:
+        """A sink stores them: nothing may come again that could be stored all the same."""
+        return self._resume is not None
+
+    async def wait_for_room(self) -> bool:
+        """Wait until one more may be given; false where the session can be told nothing any more."""
+        await self.desk.wait_for_room()
+        return not self.is_lost
+
+    async def settle(self, seconds: float) -> bool:
+        """Wait for what was given, so long at most; whether all is answered."""
+        await self.desk.settle(seconds)
+        return not self.desk.unacked
+
+    def hurry(self) -> None:
+        """Not to wait for that any longer."""
+        if self._desk is not None:
+            self._desk.hurry()
 
     def cut(self) -> None:
         """Wait for no further message."""
         if self.puller is not None and not self._is_cut:
             self._is_cut = True
+            self.puller.cancel()
+
+    def lose(self, *, waits: bool) -> None:
+        """The session can be told nothing any more.
+
+        Args:
+            waits: Its next message is being waited for.
+        """
+        self.is_lost = True
+        if waits and self.puller is not None:
             self.puller.cancel()
 
     def finish(self) -> None:
@@ -108,7 +166,7 @@ class Answers:
     def was_cut(self, error: BaseException) -> bool:
         """Whether this is no more than that."""
         cancelled = isinstance(error, StageCancelledError | asyncio.CancelledError)
-        return self._is_cut and cancelled and not self._leaving.ordered()
+        return (self._is_cut or self.is_lost) and cancelled and not self._leaving.ordered()
 
     def _tell(self, _: object = None) -> None:
         if not self._opened.done():

@@ -161,7 +161,7 @@ class Calls:
             commits: Commits[Any] = await stack.enter_async_context(self._stage.fn.open())
             for source, resume in self._resumes.items():
                 resume.tell(await commits.positions(source))
-            return self._on_the_loop(_committing(commits))
+            return self._on_the_loop(_committing(commits, self._resumes))
         own = {name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()}
         return self._on_the_loop(self._given(own))
 
@@ -353,9 +353,12 @@ def _checked_coroutine(function: Callable[[Any], Awaitable[Any]]) -> Callable[[A
     return one
 
 
-def _committing(commits: Commits[Any]) -> Callable[[Any], Awaitable[None]]:
-    async def write(items_and_positions: tuple[Any, Any]) -> None:
-        await commits.write(*items_and_positions)
+def _committing(commits: Commits[Any], resumes: Mapping[str, Resume]) -> Callable[[Any], Awaitable[None]]:
+    async def write(items_and_positions: tuple[Any, Mapping[str, Positions]]) -> None:
+        items, positions = items_and_positions
+        await commits.write(items, positions)
+        for source, stored in positions.items():
+            resumes[source].stored(stored)
 
     return write
 

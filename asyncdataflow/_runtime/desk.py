@@ -40,6 +40,7 @@ class AnswerDesk:
         self._answers: list[Answer] = []
         self._telling = 0
         self._closed = self._given_up = self._stopping = False
+        self._muted = self._hurried = False
         self._dropped: deque[Nobody] = deque()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -117,13 +118,33 @@ class AnswerDesk:
 
     async def wait_for_room(self) -> None:
         """Wait until one more may be given."""
-        while not self.room:
+        while not self.room and not self._muted:
             await self._wait()
 
     async def wait_until_answered(self) -> None:
         """Wait until every message is answered."""
         while self.unacked and not self._given_up:
             await self._wait()
+
+    async def settle(self, seconds: float) -> None:
+        """The same, for so long at most, and not behind :meth:`hurry`."""
+        timer = self._loop.call_later(seconds, self.hurry)
+        try:
+            while self.unacked and not (self._given_up or self._hurried):
+                await self._wait()
+        finally:
+            timer.cancel()
+
+    def hurry(self) -> None:
+        """See :meth:`settle`."""
+        self._hurried = True
+        _wake(self._waiting)
+
+    def mute(self) -> None:
+        """The source can be told nothing any more, whatever becomes of its messages."""
+        self._muted = True
+        self._answers.clear()
+        _wake(self._waiting)
 
     def give_up(self) -> None:
         """What is not settled never will be."""
@@ -142,6 +163,8 @@ class AnswerDesk:
     async def tell(self) -> None:
         """Answer what is settled."""
         self._take_acked()
+        if self._muted:
+            self.mute()
         while self._answers and not self._telling:
             telling, self._answers = self._answers[:_MOST_AT_ONCE], self._answers[_MOST_AT_ONCE:]
             self._telling = len(telling)

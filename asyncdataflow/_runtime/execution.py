@@ -259,9 +259,9 @@ class Execution:
         except asyncio.CancelledError as cancelled:
             if not (work.retired or work.draining or self.state == "stopping" or self._torn_down):
                 self.fail(unordered_cancel(cancelled), work)
-            elif isinstance(error := cancelled.__context__, Exception):
-                told = self.name, work.stage.title, describe_error(error)
-                _logger.info("%s: %s was cancelled while it dealt with %s", *told)
+            elif isinstance(cancelled.__context__, Exception):
+                told = describe_error(cancelled.__context__)
+                _logger.info("%s: %s was cancelled while it dealt with %s", self.name, work.stage.title, told)
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error, work)
 

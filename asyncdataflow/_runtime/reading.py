@@ -12,11 +12,12 @@ from ..message import Message
 from ..operators.streamwise import opened
 from .answers import Answers
 from .baton import Stretch
-from .call import Rejoined
+from .call import Call, Rejoined
 from .clock import Turn
 from .job import LaneIterator
 from .making import Making
 from .pull import NOTHING, PullAhead
+from .restarts import Restarts
 from .resume import Resume
 from .tracked import NOBODY, tracked
 
@@ -47,7 +48,10 @@ class Reading(Making):
         self.reading = False
         self._stop_making: Callable[[], None] | None = None
         self._lay = self.outlet.laying()
-        self._answers = Answers(self.stage, self.leaving, resume) if self.calls.is_answered else None
+        self._restarts = Restarts(self.stage)
+        self._answers: Answers | None = None
+        if self.calls.is_answered:
+            self._answers = Answers(self.stage, self.leaving, resume, self._loses)
 
     @property
     def is_answered(self) -> bool:
@@ -92,6 +96,9 @@ class Reading(Making):
     def drain(self) -> None:
         """Of a source: make no more. What was already made, in a thread maybe ahead, is still sent."""
         self.draining = True
+        self._restarts.end()
+        if self._answers is not None:
+            self._answers.hurry()
         if self._stop_making is not None:
             self._stop_making()
 
@@ -110,17 +117,63 @@ class Reading(Making):
                 self.reading = False
                 await self.emit(self._own(made))
                 return
+            while await self._read(call):
+                self.counters.retried += 1
+
+    async def _read(self, call: Call) -> bool:
+        """From the beginning to the end, or to where it fails; whether it is to be read once more."""
+        restarts, opened = self._restarts, False
+        try:
             async with call.each(None) as items:
+                opened = True
                 try:
                     await self._pull(items)
                     # Before the iterator is closed, which may take its time: what was sent
                     # can be finished meanwhile. Not on failure: nobody may take that for the end.
-                    self.outlet.close()
+                    if restarts.failure is None:
+                        self.outlet.close()
                 finally:
                     self.leaving.begin()
+        except Exception as error:
+            if restarts.failure is None and (opened or not self._fails(error)):
+                raise
+            restarts.also(error)
+        return restarts.failure is not None and await self._paused()
+
+    async def _paused(self) -> bool:
+        """The source has failed: wait; whether it is to be opened anew."""
+        self.reading, self._stop_making = False, None
+        self.leaving.go_on()
+        return await self._restarts.pause()
+
+    def _end_with(self, error: Exception) -> None:
+        """The source has raised it, which may stand."""
+        try:
+            if not self._fails(error):
+                raise error
+        finally:
+            del error  # Its traceback has this frame: a cycle.
+
+    def _fails(self, error: Exception) -> bool:
+        """The source has raised it; whether it is opened anew, and the failure does not stand."""
+        cut = self._answers is not None and self._answers.was_cut(error)
+        return not cut and not self.leaving.ordered() and self._restarts.note(error)
+
+    def _loses(self, error: Exception) -> bool:
+        """The same of one that could not be told what became of its messages."""
+        if self._answers is None or (self._restarts.failure is None and not self._restarts.note(error)):
+            return False
+        self._answers.lose(waits=self.reading)
+        return True
 
     async def _answered_source(self, answers: Answers) -> None:
         """A source that wants to know what became of each message: it stays open until it does."""
+        while await self._session(answers):
+            self.counters.retried += 1
+
+    async def _session(self, answers: Answers) -> bool:
+        """From its opening to where it is left; whether it is to be opened anew."""
+        restarts = self._restarts
         self.reading = True  # A drain need not wait for it to open.
         try:
             async with self.calls.answered(await answers.after()) as subscription:
@@ -128,14 +181,34 @@ class Reading(Making):
                 answers.open(subscription)
                 try:
                     await self._pull_messages(answers)
-                    self.outlet.close()
-                    await answers.desk.wait_until_answered()
+                    await self._leave(answers)
                 finally:
                     self.leaving.begin()
                     await answers.desk.close()
         except asyncio.CancelledError as error:
             if answers.is_open or not answers.was_cut(error):
                 raise
+        except Exception as error:
+            if restarts.failure is None and (answers.is_open or not self._fails(error)):
+                raise
+            restarts.also(error)
+        return restarts.failure is not None and await self._paused()
+
+    async def _leave(self, answers: Answers) -> None:
+        """There is nothing more, or the source has failed; what it has given is settled first."""
+        restarts = self._restarts
+        if restarts.failure is not None:
+            settled = await answers.settle(restarts.patience)
+            if not restarts.is_over:
+                # What is under way would be stored twice, by position and when it comes again.
+                if answers.keeps_positions and not settled:
+                    raise restarts.take_failure()
+                answers.renew()
+                raise restarts.failure
+            restarts.forget()
+        restarts.end()
+        self.outlet.close()
+        await answers.desk.wait_until_answered()
 
     async def _pull_messages(self, answers: Answers) -> None:
         """Up to the end, or to where no more is wanted: what was sent is still to be answered."""
@@ -182,7 +255,8 @@ class Reading(Making):
             finally:
                 self.reading = False
             if error is not None:
-                raise error
+                self._end_with(error)
+                return
             if item is not NOTHING:
                 # Somebody else has run before it came, or will while it waits.
                 others = room > 0 or (ahead is not None and self.outlet.is_full())
@@ -197,8 +271,8 @@ class Reading(Making):
                 await turn.give_way()
             elif turn.due(sent):
                 await asyncio.sleep(0)
-            if self._answers is not None:
-                await self._answers.desk.wait_for_room()
+            if self._answers is not None and not await self._answers.wait_for_room():
+                return
 
     @property
     def _wanted(self) -> int:

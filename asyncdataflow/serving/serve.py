@@ -29,7 +29,7 @@ class Planned(Protocol):
 
 
 async def serve(
-    self: Planned,
+    flow: Planned,
     params: Mapping[str, Any] | None = None,
     *,
     engine: Engine | None = None,
@@ -49,6 +49,7 @@ async def serve(
     service is ready and when it stops, and its watchdog is served.
 
     Args:
+        flow: What runs; a method of every ``DataFlow``.
         params: Run parameters by name.
         engine: Where the workers live; ``None`` is this machine.
         drain_timeout: Seconds that a drain may take; then what is unsettled is counted and stopped.
@@ -85,7 +86,7 @@ async def serve(
         if not seconds >= 0:
             raise ValueError(f"serve({name}=): at least 0 seconds is needed, not {seconds!r}")
     check_engine(engine)
-    plan = self._planned(params, None, 128)
+    plan = flow._planned(params, None, 128)
     plan = dataclasses.replace(plan, graph=restarting(plan.graph, restart))
     run = (engine or LocalEngine()).begin(plan)
     with Notifier() as notifier:
