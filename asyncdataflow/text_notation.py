@@ -1,7 +1,9 @@
 """The text notation: ``source, target | compare | (s3_logger | archive), notify``.
 
 ``,`` joins branches and binds tighter than ``|``, which joins steps; parentheses
-nest; dotted names are looked up in a mapping or a module.
+nest; dotted names are looked up in a mapping or a module. ``jsonl:orders.jsonl`` is a
+connector: a source in a first step, a sink elsewhere; ``{"pg:": {"dsn": …}}`` among the names
+has options of its scheme.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from typing import Any, Final, Literal
 
 from .errors import DefinitionError
 from .naming import nearest
+from .schemes import CONNECTOR, make_connector, read_connector
+from .stage import Stage
 from .tree import Node, group, series
 
 __all__ = ("MakeMember", "Names", "parse")
@@ -22,12 +26,19 @@ Names = Mapping[str, Any] | ModuleType
 
 _DEEPEST: Final = 100
 _MISSING: Final = object()
-_TOKEN: Final = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<mark>[,|()])|(?P<other>\S))")
+_TOKEN: Final = re.compile(
+    rf"\s*(?:(?P<connector>{CONNECTOR})|(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<mark>[,|()])|(?P<other>\S))"
+)
+_KINDS: Final[Mapping[str, Literal["name", "connector", "mark"]]] = {
+    "name": "name",
+    "connector": "connector",
+    "mark": "mark",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    kind: Literal["name", "mark", "end"]
+    kind: Literal["name", "connector", "mark", "end"]
     text: str
     character: int
 
@@ -66,14 +77,14 @@ class _Parser:
         self._tokens = list(_tokens(text, path))
         self._at = 0
 
-    def series(self, depth: int) -> Node:
-        """Steps between ``|``."""
+    def series(self, depth: int, *, first: bool = True) -> Node:
+        """Steps between ``|``; ``first``: the definition begins with them."""
         if depth > _DEEPEST:
             raise self._refusal(f"parentheses nest deeper than {_DEEPEST}")
         path = self._place()
-        steps = [self._group(depth)]
+        steps = [self._group(depth, first)]
         while self._took("|"):
-            steps.append(self._group(depth))
+            steps.append(self._group(depth, first=False))
         return series(steps, path)
 
     def expect_end(self) -> None:
@@ -84,29 +95,33 @@ class _Parser:
         if token.kind != "end":
             raise self._refusal(f"{token.text!r} cannot stand here; put , or | before it")
 
-    def _group(self, depth: int) -> Node:
+    def _group(self, depth: int, first: bool) -> Node:
         """Branches between ``,``."""
         path = self._place()
-        branches = [self._branch(depth)]
+        branches = [self._branch(depth, first)]
         while self._took(","):
-            branches.append(self._branch(depth))
+            branches.append(self._branch(depth, first))
         several = len(branches) > 1
         members = [make(several) for make in branches]
         return group(members, "tuple", path) if several else members[0]
 
-    def _branch(self, depth: int) -> Callable[[bool], Node]:
-        """A name, or a definition in parentheses; made once the number of branches is known."""
+    def _branch(self, depth: int, first: bool) -> Callable[[bool], Node]:
+        """A name, a connector, or a definition in parentheses; made once the number of branches is known."""
         token = self._tokens[self._at]
         if self._took("("):
-            node = self.series(depth + 1)
+            node = self.series(depth + 1, first=first)
             if not self._took(")"):
                 raise self._refusal(f"the ( at character {token.character} is never closed; put ) here")
             return lambda _: node
+        place = f"{self._path}, character {token.character}"
+        if token.kind == "connector":
+            self._at += 1
+            connector = _connector(token.text, self._names, place, first)
+            return lambda several: self._make_member(connector, place, several)
         if token.kind != "name":
             found = "the text ends" if token.kind == "end" else f"{token.text!r} stands"
             raise self._refusal(f"{found} where a name or ( is needed")
         self._at += 1
-        place = f"{self._path}, character {token.character}"
         meant = _look_up(token.text, self._names, place)
         return lambda several: self._make_member(meant, place, several)
 
@@ -131,10 +146,21 @@ def _tokens(text: str, path: str) -> Iterator[_Token]:
         if kind == "other":
             raise DefinitionError(
                 f"{path}, character {character}: {found['other']!r} is not of this notation, which has "
-                "names, dots, `,`, `|` and parentheses"
+                "names, dots, connectors as scheme:target, `,`, `|` and parentheses"
             )
-        yield _Token("name" if kind == "name" else "mark", found[kind or 0], character)
+        yield _Token(_KINDS[kind or "mark"], found[kind or 0], character)
     yield _Token("end", "", len(text) + 1)
+
+
+def _connector(text: str, names: Names, place: str, first: bool) -> Stage[Any, Any]:
+    """The stage of a connector, with the options that its scheme has among the names."""
+    try:
+        read = read_connector(text)
+    except ValueError as error:
+        raise DefinitionError(f"{place}: {error}") from None
+    configured = names.get(f"{read.scheme}:", {}) if isinstance(names, Mapping) else {}
+    made = make_connector(read, "source" if first else "sink", configured, place)
+    return Stage(made, label=read.scheme)
 
 
 def _look_up(name: str, names: Names, place: str) -> Any:

@@ -7,8 +7,11 @@ is set to WAL mode, which outlives the session, and every commit waits for the d
 
 from __future__ import annotations
 
+from ..scheme import End, Scheme
 from .sink import SqliteSink as SqliteSink
 from .source import SqliteSource as SqliteSource
 from .transactional import SqliteTransactionalSink as SqliteTransactionalSink
 
-__all__ = ("SqliteSink", "SqliteSource", "SqliteTransactionalSink")
+__all__ = ("SCHEME", "SqliteSink", "SqliteSource", "SqliteTransactionalSink")
+
+SCHEME = Scheme(source=End(SqliteSource, "path"), sink=End(SqliteSink, "path"))
