@@ -26,6 +26,7 @@ from .push.open_run import OpenRun
 from .replaying import replayed
 from .serving import serve
 from .stage import Composable, Embedded
+from .svg import svg
 
 __all__ = ("DataFlow",)
 
@@ -145,12 +146,12 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         """A picture of the graph.
 
         Args:
-            format: ``"text"``, ``"mermaid"`` or ``"dot"``.
+            format: ``"text"``, ``"mermaid"``, ``"dot"`` or ``"svg"``.
 
         Raises:
             ValueError: The format is none of these.
         """
-        drawings = {"text": text, "mermaid": mermaid, "dot": dot}
+        drawings = {"text": text, "mermaid": mermaid, "dot": dot, "svg": svg}
         if format not in drawings:
             raise ValueError(
                 f"draw({format!r}): one of {', '.join(drawings)} is needed{nearest(format, drawings)}"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from .graph import Edge, Graph, named
 from .stage import Stage
 
-__all__ = ("dot", "mermaid", "text")
+__all__ = ("details", "dot", "edge_label", "mermaid", "printable", "text")
 
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': '\\"', "\\": "\\\\"}
 _MERMAID_SHAPES: Final = {"source": ('(["', '"])'), "transform": ('["', '"]'), "sink": ('[["', '"]]')}
@@ -36,14 +36,14 @@ def text(graph: Graph) -> str:
         while waiting:
             prefix, indent, name = waiting.pop()
             again = name in drawn
-            lines.append(f"{prefix}{_printable(name)}{' ^' if again else _details(stages[name])}")
+            lines.append(f"{prefix}{printable(name)}{' ^' if again else details(stages[name])}")
             if again:
                 continue
             drawn.add(name)
             edges = out_of[name]
             for edge in reversed(edges):
                 last = edge is edges[-1]
-                stem = f"{indent}{'└' if last else '├'}─{_printable(_in_line(_label(graph, edge)))}> "
+                stem = f"{indent}{'└' if last else '├'}─{printable(_in_line(edge_label(graph, edge)))}> "
                 waiting.append((stem, indent + ("    " if last else "│   "), edge.target))
     return "\n".join(lines)
 
@@ -54,11 +54,11 @@ def mermaid(graph: Graph) -> str:
     lines = ["flowchart LR"]
     for stage in graph.stages:
         before, behind = _MERMAID_SHAPES[stage.role or "transform"]
-        label = _for_mermaid(named(stage) + _details(stage))
+        label = _for_mermaid(named(stage) + details(stage))
         lines.append(f"    n{numbers[named(stage)]}{before}{label}{behind}")
     for edge in graph.edges:
         arrow = "-.->" if edge.dead_letters else "-->"
-        label = _label(graph, edge)
+        label = edge_label(graph, edge)
         marked = f'|"{_for_mermaid(label)}"|' if label else ""
         lines.append(f"    n{numbers[edge.source]} {arrow}{marked} n{numbers[edge.target]}")
     return "\n".join(lines)
@@ -74,11 +74,11 @@ def _dot_lines(graph: Graph) -> Iterator[str]:
     yield "digraph dataflow {"
     yield "    rankdir=LR;"
     for stage in graph.stages:
-        label = _for_dot(named(stage) + _details(stage))
+        label = _for_dot(named(stage) + details(stage))
         shape = _DOT_SHAPES[stage.role or "transform"]
         yield f'    n{numbers[named(stage)]} [label="{label}", shape={shape}];'
     for edge in graph.edges:
-        label = _label(graph, edge)
+        label = edge_label(graph, edge)
         drawn = [f'label="{_for_dot(label)}"'] if label else []
         drawn += ["style=dashed"] if edge.dead_letters else []
         behind = f" [{', '.join(drawn)}]" if drawn else ""
@@ -91,13 +91,13 @@ def _numbers(graph: Graph) -> dict[str, int]:
     return {named(stage): number for number, stage in enumerate(graph.stages)}
 
 
-def _details(stage: Stage[Any, Any]) -> str:
-    """Where it runs and how often, where that says anything."""
+def details(stage: Stage[Any, Any]) -> str:
+    """Behind a stage's name: where it runs and how often, where that says anything."""
     workers = f" ×{stage.concurrency}" if stage.concurrency > 1 else ""
     return f" [{stage.executor}{workers}]"
 
 
-def _label(graph: Graph, edge: Edge) -> str:
+def edge_label(graph: Graph, edge: Edge) -> str:
     """What an edge carries, where the stages at its ends do not say it."""
     if edge.dead_letters:
         return "failed"
@@ -115,17 +115,15 @@ def _in_line(label: str) -> str:
     return f" {label} ─" if label else ""
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """Without what a terminal would obey."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
 
 
 def _for_mermaid(name: str) -> str:
     """Everything but letters, digits and what is plain everywhere, as Mermaid's ``#60;``."""
-    return "".join(
-        each if each.isalnum() or each in " _.×" else f"#{ord(each)};" for each in _printable(name)
-    )
+    return "".join(each if each.isalnum() or each in " _.×" else f"#{ord(each)};" for each in printable(name))
 
 
 def _for_dot(name: str) -> str:
-    return "".join(_ENTITIES.get(each, each) for each in _printable(name))
+    return "".join(_ENTITIES.get(each, each) for each in printable(name))
