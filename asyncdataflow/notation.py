@@ -20,13 +20,13 @@ from .delivery import Delivery, as_delivered, delivery_problems
 from .errors import DefinitionError, DeliveryError
 from .graph import Graph
 from .naming import callable_name, place
-from .stage import Composable, Embedded, Stage, Steps
+from .stage import Composable, Embedded, Stage, Steps, stage
 from .text_notation import Names, parse
 from .tree import Leaf, Node, group, series, whole
 from .validate import problems
 from .wiring import wire
 
-__all__ = ("Compiled", "compile_definition")
+__all__ = ("Compiled", "Tuned", "compile_definition")
 
 _DEEPEST: Final = 100
 _CALLED: Final = tuple(
@@ -47,6 +47,21 @@ class Compiled:
     resources: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """A definition some of whose stages have other options than are written there; see ``overrides``.
+
+    Attributes:
+        definition: The definition.
+        names: Where the names of a text are looked up.
+        options: Options of ``stage(…)``, by the place of the stage.
+    """
+
+    definition: Any
+    names: Names | None
+    options: Mapping[str, Mapping[str, Any]]
+
+
 def compile_definition(
     definition: Any, names: Names | None = None, *, feed: bool = False, delivery: Delivery | None = None
 ) -> Compiled:
@@ -62,6 +77,9 @@ def compile_definition(
         DefinitionError: The definition can be known to be wrong; says where, and what to write.
     """
     reader = _Reader()
+    if isinstance(definition, Tuned):
+        reader.options = definition.options
+        definition, names = definition.definition, definition.names
     tree = reader.definition(definition, names, "definition")
     graph = wire(tree, feed=feed)
     found = problems(graph)
@@ -78,6 +96,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.resources: dict[str, Any] = {}
+        self.options: Mapping[str, Mapping[str, Any]] = {}
         self._open: list[Any] = []
 
     def definition(self, definition: Any, names: Names | None, path: str) -> Node:
@@ -92,11 +111,15 @@ class _Reader:
             with self._inside(thing, path):
                 return self._embedded(thing, path)
         if isinstance(thing, Stage | Source | AckableSource | Sink | TransactionalSink):
-            return _leaf(thing, path)
+            return self._tuned(_leaf(thing, path))
         if isinstance(thing, Steps | tuple | list | set | frozenset | dict):
             with self._inside(thing, path):
                 return self._container(thing, path, within_group)
-        return _leaf(thing, path)
+        return self._tuned(_leaf(thing, path))
+
+    def _tuned(self, leaf: Leaf) -> Leaf:
+        options = self.options.get(leaf.path)
+        return leaf if options is None else Leaf(stage(leaf.stage, **options), leaf.path)
 
     def _container(self, thing: Any, path: str, within_group: bool) -> Node:
         if isinstance(thing, Steps):

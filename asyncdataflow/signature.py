@@ -15,7 +15,7 @@ from .abc import AckableSource, Sink, Source, TransactionalSink
 from .errors import DefinitionError, SignatureError
 from .stage import Call, Kind, Parameter
 
-__all__ = ("is_foreign", "needs_by_place", "no_item", "read", "takes_by_place", "underlying")
+__all__ = ("is_foreign", "needs_by_place", "no_item", "read", "takes_by_place", "underlying", "written_at")
 
 _GENERATORS: Final = ("async_generator", "generator")
 _KINDS: Final[Mapping[Any, Literal["positional_only", "positional", "keyword_only"]]] = {
@@ -78,6 +78,13 @@ def underlying(fn: Any) -> Any:
             fn = type(fn).__call__
         else:
             return fn
+
+
+def written_at(fn: Any) -> str:
+    """The file and line of a callable, ``flow.py:12``; empty where there is none."""
+    function = underlying(fn)
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
 
 
 def is_foreign(function: Any) -> bool:
