@@ -1,0 +1,105 @@
+"""What a command ends with when something is wrong: the exit code, and what is said."""
+
+from __future__ import annotations
+
+import functools
+import json
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, ParamSpec
+
+import click
+
+from ..errors import DefinitionError, MissingExtraError, ParameterError, ShutdownTimeoutError
+from .redaction import say
+
+__all__ = ("FAILED", "INTERRUPTED", "LEFT_BEHIND", "USAGE", "Refused", "line_of", "reported")
+
+P = ParamSpec("P")
+
+FAILED: Final = 1
+USAGE: Final = 2
+LEFT_BEHIND: Final = 3
+INTERRUPTED: Final = 130
+
+_PACKAGE: Final = str(Path(__file__).resolve().parents[1])
+
+
+class Refused(Exception):  # noqa: N818 - an ending of the command, told to whoever typed it
+    """What was asked for cannot be done as it was asked: exit code 2.
+
+    Attributes:
+        where: A file and line, where there is one.
+        trace: The traceback, where what is wrong lies in the user's own code.
+    """
+
+    def __init__(self, text: str, *, where: str = "", trace: str = "") -> None:
+        super().__init__(text)
+        self.where = where
+        self.trace = trace
+
+
+def reported(command: Callable[P, int | None]) -> Callable[P, None]:
+    """A command's function, whose errors become an exit code and words on stderr."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - all that goes wrong is told here, and ends with a code
+            code = _code_of(error)
+            _tell(error, code, as_json=bool(kwargs.get("as_json")))
+        click.get_current_context().exit(code or 0)
+
+    return run
+
+
+def line_of(error: BaseException) -> str:
+    """The file and line of the user's code from which an error came, ``flow.py:12``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [
+        each
+        for each in frames
+        if not each.filename.startswith((_PACKAGE, "<frozen")) and not each.filename.endswith("click/core.py")
+    ]
+    return f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else ""
+
+
+def _code_of(error: Exception) -> int:
+    if isinstance(error, ShutdownTimeoutError):
+        return LEFT_BEHIND
+    if isinstance(error, Refused | DefinitionError | ParameterError | MissingExtraError):
+        return USAGE
+    return FAILED
+
+
+def _tell(error: Exception, code: int, *, as_json: bool) -> None:
+    if as_json:
+        say(json.dumps(_as_dict(error, code), ensure_ascii=False), err=True)
+        return
+    if code == FAILED:
+        text = "".join(traceback.format_exception(error)).rstrip()
+    else:
+        where = f"{error.where}: " if isinstance(error, Refused) and error.where else ""
+        trace = error.trace if isinstance(error, Refused) else ""
+        text = "\n".join([*([trace] if trace else []), f"Error: {where}{error}", *_notes(error)])
+    say(text, err=True)
+
+
+def _as_dict(error: Exception, code: int) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "error": {"type": type(error).__qualname__, "text": str(error), "notes": _notes(error)},
+        "exit_code": code,
+    }
+    if isinstance(error, Refused):
+        told["error"]["where"] = error.where
+    return told
+
+
+def _notes(error: BaseException) -> list[str]:
+    return [str(each) for each in getattr(error, "__notes__", ())]

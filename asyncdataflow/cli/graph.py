@@ -1,0 +1,75 @@
+"""``asyncdataflow graph``: a picture of a flow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..graph import Graph, named
+from .arguments import Asked, flow_arguments, prepare
+from .failure import reported
+
+__all__ = ("command",)
+
+
+@click.command("graph")
+@flow_arguments
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(["text", "mermaid", "dot", "svg"]),
+    help="What to draw; by default what the name of the output says, else text.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file, instead of stdout."
+)
+@reported
+def command(
+    asked: Asked,
+    *,
+    as_json: bool,
+    form: str | None,
+    output: Path | None,
+) -> None:
+    """Draw a flow as text, Mermaid, Graphviz or SVG.
+
+    SVG is drawn here and needs nothing. With --json: its stages and edges.
+    """
+    flow = prepare(asked).flow
+    drawn = (
+        json.dumps(_as_dict(flow.graph), ensure_ascii=False)
+        if as_json
+        else flow.draw(form or _form_of(output))
+    )
+    if output is None:
+        click.echo(drawn)
+    else:
+        output.write_text(drawn + "\n", encoding="utf-8")
+
+
+def _form_of(output: Path | None) -> str:
+    endings = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".mermaid": "mermaid"}
+    return endings.get(output.suffix, "text") if output is not None else "text"
+
+
+def _as_dict(graph: Graph) -> dict[str, Any]:
+    return {
+        "stages": [
+            {
+                "name": named(each),
+                "role": each.role,
+                "executor": each.executor,
+                "concurrency": each.concurrency,
+            }
+            for each in graph.stages
+        ],
+        "edges": [
+            {"source": each.source, "target": each.target, "dead_letters": each.dead_letters}
+            for each in graph.edges
+        ],
+        "outputs": list(graph.outputs),
+    }

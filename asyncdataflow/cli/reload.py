@@ -1,0 +1,162 @@
+"""``run --reload``: a program of its own, which is drained and started again when files change."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from ..connectors.extra import need
+from .failure import INTERRUPTED
+
+__all__ = ("Reloading", "reloading")
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+# What a run has and a check has not.
+_WITH_VALUE: Final = ("--drain-timeout", "--stop-timeout", "--log-level")
+_WITHOUT_VALUE: Final = ("--quiet", "-q", "--json")
+
+
+async def reloading(folders: Sequence[Path]) -> int:
+    """Run this very command without ``--reload``, again after each change that passes its check.
+
+    Args:
+        folders: Python and TOML files below these are watched.
+
+    Returns:
+        The exit code of the last run.
+
+    Raises:
+        MissingExtraError: watchfiles is not installed.
+    """
+    need("watchfiles", "reload", "run --reload")
+    written = [each for each in sys.argv[1:] if each != "--reload"]
+    return await Reloading(written, folders).run()
+
+
+class Reloading:
+    """A run in a child process, and who watches for changes.
+
+    Args:
+        arguments: Those of the child, ``run`` first.
+        folders: What is watched.
+    """
+
+    def __init__(self, arguments: Sequence[str], folders: Sequence[Path]) -> None:
+        self._arguments = list(arguments)
+        self._folders = folders
+        self._child: Process | None = None
+        self._asked: signal.Signals | None = None
+        self._end = asyncio.Event()
+
+    async def run(self) -> int:
+        """Until a signal: what it ends is passed on to the child, which drains as ever."""
+        loop = asyncio.get_running_loop()
+        for each in _SIGNALS:
+            loop.add_signal_handler(each, functools.partial(self._on_signal, each))
+        watching = asyncio.create_task(self._watch())
+        try:
+            await self._end.wait()
+            return await self._code()
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            for each in _SIGNALS:
+                loop.remove_signal_handler(each)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        self._asked = self._asked or number
+        self._end.set()
+        self._send(number)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                self._child.send_signal(number)
+
+    async def _watch(self) -> None:
+        """Start the child, and again after every change that passes."""
+        # Imported by its name: an extra, needed by this alone.
+        watchfiles: Any = importlib.import_module("watchfiles")
+        changes = watchfiles.awatch(
+            *self._folders,
+            watch_filter=watchfiles.PythonFilter(extra_extensions=[".toml"]),
+            stop_event=self._end,
+        )
+        await self._start()
+        async for changed in changes:
+            names = ", ".join(sorted({Path(path).name for _, path in changed}))
+            refused = await self._refused()
+            if refused:
+                click.echo(
+                    f"{refused}\n{names}: changed, and does not pass its check; the flow runs on as it was",
+                    err=True,
+                )
+            else:
+                click.echo(f"{names}: changed; draining and starting again", err=True)
+                await self._drain()
+                await self._start()
+
+    async def _start(self) -> None:
+        if self._asked is None:
+            # In a group of its own: a Ctrl-C comes here, and from here to it, once.
+            self._child = await asyncio.create_subprocess_exec(
+                *_python(), *self._arguments, stdin=DEVNULL, process_group=0
+            )
+
+    async def _drain(self) -> None:
+        if self._child is not None:
+            self._send(signal.SIGTERM)
+            await self._child.wait()
+
+    async def _refused(self) -> str:
+        """What ``check`` says against the flow as it is now."""
+        checked = ["check", *_for_check(self._arguments[1:])]
+        check = await asyncio.create_subprocess_exec(
+            *_python(), *checked, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+        )
+        try:
+            said, _ = await check.communicate()
+        except asyncio.CancelledError:
+            with suppress(ProcessLookupError):
+                check.kill()
+            await check.wait()
+            raise
+        return said.decode(errors="replace").strip() if check.returncode else ""
+
+    async def _code(self) -> int:
+        """The child's, which has been told to end; killed by that signal is as good as ended by it."""
+        asked = INTERRUPTED if self._asked is signal.SIGINT else 0
+        if self._child is None:
+            return asked
+        already = self._child.returncode is not None
+        code = await self._child.wait()
+        return asked if already or code == -(self._asked or 0) else code
+
+
+def _python() -> list[str]:
+    return [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "asyncdataflow"]
+
+
+def _for_check(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a run without those that a check does not have."""
+    kept: list[str] = []
+    left = iter(arguments)
+    for each in left:
+        name, equals, _ = each.partition("=")
+        if name in _WITH_VALUE:
+            if not equals:
+                next(left, None)
+        elif name not in _WITHOUT_VALUE:
+            kept.append(each)
+    return kept

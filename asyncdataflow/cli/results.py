@@ -1,0 +1,44 @@
+"""Results of a flow on stdout, one a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+__all__ = ("OutputClosed", "Results")
+
+
+class OutputClosed(Exception):  # noqa: N818 - an ending: whoever read what was written wants no more
+    """Nobody reads stdout any more, as behind ``| head``."""
+
+
+class Results:
+    """Writes results as they come.
+
+    Args:
+        as_json: Each as JSON; what JSON has no form for, as its text.
+        quiet: Write none.
+    """
+
+    def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
+        self._as_json = as_json
+        self._quiet = quiet
+
+    def write(self, result: Any) -> None:
+        """Write one result.
+
+        Raises:
+            OutputClosed: Nobody reads.
+        """
+        if self._quiet:
+            return
+        text = json.dumps(result, ensure_ascii=False, default=str) if self._as_json else str(result)
+        try:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # At exit Python flushes stdout once more, and would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise OutputClosed from None

@@ -1,0 +1,105 @@
+"""``asyncdataflow run``: a flow as a service, from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from .arguments import Asked, Prepared, flow_arguments, prepare, seconds
+from .failure import FAILED, reported
+from .redaction import WithoutSecrets, current_secrets
+from .reload import reloading
+from .results import OutputClosed, Results
+
+__all__ = ("command",)
+
+_DRAIN: Final = 30.0
+_STOP: Final = 5.0
+
+
+@click.command("run")
+@flow_arguments
+@click.option(
+    "--reload", is_flag=True, help="Drain and start again when a file changes; needs asyncdataflow[reload]."
+)
+@click.option("--drain-timeout", type=float, callback=seconds, help="Seconds to drain, 30 by default.")
+@click.option("--stop-timeout", type=float, callback=seconds, help="Seconds to stop, 5 by default.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not write the flow's results.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+@reported
+def command(
+    asked: Asked,
+    *,
+    as_json: bool,
+    reload: bool,
+    drain_timeout: float | None,
+    stop_timeout: float | None,
+    quiet: bool,
+    log_level: str,
+) -> int:
+    r"""Run a flow until it ends, or until it is told to.
+
+    The first Ctrl-C or SIGTERM drains: sources stop, what is in flight is finished. The second stops,
+    the third ends the program at once. Results are written to stdout, one a line.
+
+    \b
+    asyncdataflow run flow.py:flow limit=10
+    asyncdataflow run -c flow.toml --workers fetch=8
+    asyncdataflow run "jsonl:orders.jsonl | enrich | jsonl:out.jsonl" -m mymodule
+
+    Exit code: 0 when it has ended, or was drained by SIGTERM; 1 when it failed; 2 when it cannot be
+    started as it is; 3 when a deadline has passed; 130 when it was drained by Ctrl-C.
+    """
+    if reload:
+        beside = [asked.config.resolve().parent] if asked.config is not None else []
+        return asyncio.run(reloading([asked.app_dir or Path.cwd(), *beside]))
+    prepared = prepare(asked)
+    _set_up_log(log_level)
+    service = prepared.configuration.service
+    timeouts = {
+        "drain_timeout": drain_timeout or service.get("drain_timeout", _DRAIN),
+        "stop_timeout": stop_timeout or service.get("stop_timeout", _STOP),
+    }
+    try:
+        return _serve(prepared, timeouts, Results(as_json=as_json, quiet=quiet))
+    except OutputClosed:
+        return FAILED
+
+
+def _serve(prepared: Prepared, timeouts: dict[str, float], results: Results) -> int:
+    code, error = asyncio.run(_outcome(prepared, timeouts, results))
+    if error is None:
+        return code
+    try:
+        raise error
+    finally:
+        # The error's traceback holds this frame.
+        del error
+
+
+async def _outcome(
+    prepared: Prepared, timeouts: dict[str, float], results: Results
+) -> tuple[int, Exception | None]:
+    """The exit code, or what is to be raised outside ``asyncio.run``, which breaks over some errors."""
+    try:
+        served: Any = await prepared.flow.serve(prepared.params, on_result=results.write, **timeouts)
+    except Exception as error:  # noqa: BLE001 - raised by whom it is returned to
+        return FAILED, error
+    return int(served.exit_code), None
+
+
+def _set_up_log(level: str) -> None:
+    """A log on stderr without secrets, unless the user's module has set one up."""
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(WithoutSecrets(current_secrets()))
+    root.addHandler(handler)
+    root.setLevel(level.upper())
