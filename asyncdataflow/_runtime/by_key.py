@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from .call import Call
+from .crew import Crew
 from .keyed import Keyed
-from .plain import PlainLoop, PlainWork
+from .plain import PlainWork
+from .result import checked, is_awaited
 
 __all__ = ("KeyedLoop", "KeyedWork")
+
+_NO_KEY: Final = object()
+"""Stands for a key that is not known yet, or cannot be had."""
 
 
 class KeyedWork(PlainWork, Protocol):
@@ -29,14 +34,7 @@ class KeyedWork(PlainWork, Protocol):
         """An item whose key cannot be had has failed in the stage."""
 
 
-class _HasToLineUpError(Exception):
-    """Ends a stretch at an item that may be another worker's turn by its key."""
-
-
-_Known = Literal["not yet", "known", "failed", "to line up"]
-
-
-class KeyedLoop(PlainLoop):
+class KeyedLoop(Crew):
     """One worker; it may do a stretch of items whose keys nobody works on.
 
     A stretch has a place reserved, for the item at which it ends if its key is another worker's.
@@ -61,32 +59,16 @@ class KeyedLoop(PlainLoop):
         self._keyed_work = work
         self._key_of = key
         self._keyed = keyed
-        self._key: Any = None
-        self._known: _Known = "not yet"
+        self._key: Any = _NO_KEY
         self._has_place = False
         self._worker = asyncio.current_task()
-        self.function = _by_key(self._set_key, self.function, awaits=call.awaits)
-        self._stretch.on_interrupt = self._enter
 
-    def _set_key(self, item: Any) -> None:
-        self._known = "not yet"
-        try:
-            self._key = self._key_of(item)
-            busy = self._keyed.is_busy(self._key)
-        except BaseException:
-            self._known = "failed"
-            raise
-        if busy or self._baton.holder is not self._stretch:
-            # The key function may have asked the run something, behind which others may have the key.
-            self._known = "to line up"
-            raise _HasToLineUpError
-        self._known = "known"
-
-    def _enter(self) -> None:
-        """Others run while an item is in hand: its key is this worker's."""
-        if self._known == "known":
+    def _disturbed(self) -> None:
+        if self._key is not _NO_KEY:
+            # Others run while an item is in hand: its key is this worker's.
             self._keyed.enter(self._key, self._worker)
             self._give_place_back()
+        super()._disturbed()
 
     def _give_place_back(self) -> None:
         if self._has_place:
@@ -94,24 +76,84 @@ class KeyedLoop(PlainLoop):
             self._keyed.unreserve()
 
     def _may_stretch(self) -> bool:
-        if not self._has_place and self._keyed.has_place:
+        if not self._has_place:
+            if not self._keyed.has_place:
+                return False
             self._keyed.reserve_now()
             self._has_place = True
-        return self._has_place
+        return super()._may_stretch()
 
-    async def _await_each(self, items: int) -> int:
+    def advance(self, items: int) -> Coroutine[Any, Any, int]:
+        """As of a plain loop."""
+        return self._one_by_one() if items < 1 or self.suspends else self._by_key(items)
+
+    async def _by_key(self, items: int) -> int:
         try:
-            return await super()._await_each(items)
+            return await self._each(items)
         finally:
             self._give_place_back()
 
-    async def _call_each(self, items: int) -> int:
+    async def _each(self, items: int) -> int:
+        """A stretch, of coroutines or of plain calls."""
+        function, lay, none, usual, awaits = self.function, self.lay, self.none, self._usual, self.awaits
+        key_of, taken, stretch, baton = self._key_of, self._keyed.keys, self._stretch, self._baton
+        item = key = result = error = None
+        lines_up = False
+        lying = stretch.lift(items)
         try:
-            return await super()._call_each(items)
+            for item in lying:
+                self._key = _NO_KEY
+                key = key_of(item)
+                if key in taken or baton.holder is not stretch:
+                    # The key function may have asked the run something, behind which others may have the key.
+                    baton.drop()
+                    lines_up = True
+                    break
+                self._key = key
+                result = function(item)
+                if awaits or is_awaited(type(result)):
+                    result = await result
+                if type(result) is usual and baton.holder is stretch:
+                    lay(result)
+                    result = None  # Else it lives until the next one is made.
+                    continue
+                if result is not none:
+                    usual = self._usual = type(checked(result))
+                if baton.holder is not stretch:
+                    self.suspends = not stretch.laid
+                    break
+                if result is not none:
+                    lay(result)
+                    result = None
+            else:
+                stretch.end()
+                return items
+        except (asyncio.CancelledError, Exception) as raised:
+            error = self._own_error(raised)
+            if error is None:
+                raise
+        try:
+            if lines_up:
+                await self._line_up(key, item)
+                return items
+            return await self._see_out(items, error, item, result)
         finally:
-            self._give_place_back()
+            del error, item  # The error's traceback has this frame: a cycle.
 
-    async def _one_by_one(self) -> int:
+    async def _line_up(self, key: Any, item: Any) -> None:
+        """An item was taken, and not begun: it lines up in the place reserved."""
+        self._has_place = False
+        self._work.counters.received -= 1
+        if self._keyed.begin(key, item):
+            await self._keyed_work.whole(self._call, item)
+            await self._keyed_work.rest_of_key(self._call, key)
+
+    def _one_by_one(self) -> Coroutine[Any, Any, int]:
+        self._channel.leave(self)
+        return self._in_line()
+
+    async def _in_line(self) -> int:
+        """One item, where others of its key may be under way."""
         if not self._has_place:
             if not self._keyed.has_place:
                 # Whoever waits for items may as well wait for a place, and not beside an item.
@@ -124,40 +166,10 @@ class KeyedLoop(PlainLoop):
         await self._keyed_work.keyed_item(self._call, self._channel.take())
         return 1
 
-    def _own_error(self, raised: BaseException) -> Exception | None:
-        if isinstance(raised, _HasToLineUpError):
-            self._baton.drop()
-            return raised
-        return super()._own_error(raised)
-
     async def finish(self, error: Exception | None, item: Any, result: Any) -> None:
-        if self._known == "known":
+        """As of a plain loop; then what has lined up behind it."""
+        if self._key is not _NO_KEY:
             await super().finish(error, item, result)
             await self._keyed_work.rest_of_key(self._call, self._key)
-        elif self._known == "failed" and error is not None:
+        elif error is not None:
             await self._keyed_work.without_key(error, item)
-        else:
-            # Taken, and not begun: it lines up in the place reserved.
-            self._has_place = False
-            self._work.counters.received -= 1
-            if self._keyed.begin(self._key, item):
-                await self._keyed_work.whole(self._call, item)
-                await self._keyed_work.rest_of_key(self._call, self._key)
-
-
-def _by_key(
-    set_key: Callable[[Any], None], function: Callable[[Any], Any], *, awaits: bool
-) -> Callable[[Any], Any]:
-    if not awaits:
-
-        def call(item: Any) -> Any:
-            set_key(item)
-            return function(item)
-
-        return call
-
-    async def wait(item: Any) -> Any:
-        set_key(item)
-        return await function(item)
-
-    return wait

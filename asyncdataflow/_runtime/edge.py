@@ -72,6 +72,7 @@ class Edge(Generic[T]):
         self.queue = self._store.items
         self._getters: deque[asyncio.Future[bool]] = deque()
         self._grants = 0
+        self._attendant: object | None = None
         self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
         self._senders = 0
         self._taken = 0
@@ -141,13 +142,30 @@ class Edge(Generic[T]):
         if self._getters:
             self._wake_getters()
 
+    def attend(self, worker: object) -> bool:
+        """While it is awake a worker will look again, so that nobody else is woken for what lies here.
+
+        Returns:
+            It is the one that does, and others sleep.
+        """
+        if self._attendant is None:
+            self._attendant = worker
+        return self._attendant is worker and bool(self._getters)
+
+    def leave(self, worker: object) -> None:
+        """It will not, if it was to: whoever waits has to know what lies here."""
+        if self._attendant is worker:
+            self._attendant = None
+            if self._getters:
+                self._wake_getters()
+
     def _append(self, item: T, size: int) -> None:
         self._store.append(item, size)
         if self._getters:
             self._wake_getters()
 
     def _wake_getters(self) -> None:
-        while self._getters and not self._grants and self._store.items:
+        while self._getters and not self._grants and self._attendant is None and self._store.items:
             self._promise_item()
         if not self._senders and not self._store.items:
             self._wake_all_getters()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Container
 from typing import Any
 
 __all__ = ("Keyed",)
@@ -31,9 +32,10 @@ class Keyed:
         """Items parked."""
         return sum(len(each) for each in self._parked.values())
 
-    def is_busy(self, key: Any) -> bool:
-        """Some worker has this key."""
-        return key in self._parked
+    @property
+    def keys(self) -> Container[Any]:
+        """Those that some worker has."""
+        return self._parked
 
     @property
     def has_place(self) -> bool:

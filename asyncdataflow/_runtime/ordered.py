@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from .call import Call
+from .crew import Crew
 from .order import Order
-from .plain import PlainLoop, PlainWork
+from .plain import PlainWork
 
 __all__ = ("OrderedLoop",)
 
 
-class OrderedLoop(PlainLoop):
+class OrderedLoop(Crew):
     """One worker; while none of the others is at work, its stretches are in order by themselves.
 
     Args:
@@ -26,11 +27,14 @@ class OrderedLoop(PlainLoop):
         super().__init__(work, call, lay)
         self._order = order
         self._ticket = 0
-        # Undisturbed, a stretch is in order by itself; its item in hand needs a ticket when others run.
-        self._stretch.on_interrupt = self._draw
 
     def _may_stretch(self) -> bool:
-        return self._order.is_idle
+        return self._order.is_idle and super()._may_stretch()
+
+    def _disturbed(self) -> None:
+        # Undisturbed, a stretch is in order by itself; its item in hand needs a ticket when others run.
+        self._draw()
+        super()._disturbed()
 
     def _draw(self) -> None:
         self._ticket = self._order.draw()

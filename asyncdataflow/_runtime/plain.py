@@ -104,7 +104,7 @@ class PlainLoop:
                 continue
             if not lying:
                 try:
-                    await self._inlet.wait()
+                    await self._wait()
                 except EndOfChannel:
                     return
                 turn.begin()
@@ -119,6 +119,10 @@ class PlainLoop:
                 await turn.give_way()
             elif turn.due(done):
                 await asyncio.sleep(0)
+
+    async def _wait(self) -> None:
+        """Sleep until there are items; raises ``EndOfChannel`` where none will come."""
+        await self._inlet.wait()
 
     def advance(self, items: int) -> Coroutine[Any, Any, int]:
         """A stretch of so many items, or with 0 some one by one.

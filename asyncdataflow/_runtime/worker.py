@@ -21,6 +21,7 @@ from .by_key import KeyedLoop
 from .call import Call
 from .chunked import Chunked
 from .counted import Counted
+from .crew import Crew, TrackedCrew
 from .fused import Group, Role
 from .keyed import Keyed
 from .order import Order
@@ -113,6 +114,8 @@ class Work(Reading):
         if self.group is not None and self.role is not None:
             return [functools.partial(self._served, self.group, self.role, lay)]
         sort: Callable[..., PlainLoop] = TrackedLoop if self.tracks else PlainLoop
+        if stage.concurrency > 1:
+            sort = TrackedCrew if self.tracks else Crew
         if sorted_ and stage.key is not None:
             sort = functools.partial(KeyedLoop, key=stage.key, keyed=self._keyed)
         elif sorted_:
