@@ -123,6 +123,7 @@ class Calls:
         self._stage = stage
         self._how = stage.call
         self._workshop = workshop
+        self._shared: Call | None = None
         self._resumes = resumes or {}
         self._clock = asyncio.get_running_loop().time
         self._bound = bound
@@ -152,7 +153,9 @@ class Calls:
             return nullcontext(Call(*made, settled_and_checked, post))
         if self._stage.per_worker or self._how.kind == "sink" or self.keeps_positions:
             return Opening(self._enter_worker)
-        return nullcontext(self._on_the_loop(self._given({})))
+        if self._shared is None:
+            self._shared = self._on_the_loop(self._given({}))
+        return nullcontext(self._shared)
 
     async def _enter_worker(self, stack: AsyncExitStack) -> Call:
         if self._how.kind == "sink":
@@ -210,6 +213,7 @@ class Calls:
         """Forget what the callable got by name, when the run is over."""
         self._kwargs.clear()
         self._bound = Bound()
+        self._shared = None
 
     def _arguments(self, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self._how.arguments == "params":

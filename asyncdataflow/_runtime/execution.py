@@ -226,8 +226,8 @@ class Execution:
             work.leaving.runner = self._runner
             loops = work.loops()
             work.alive = len(loops)
+            name = f"{self.name}: {work.stage.title}"
             for loop in loops:
-                name = f"{self.name}: {work.stage.title}"
                 task = self._loop.create_task(self._guard(work, loop), name=name)
                 self._tasks.setdefault(task, work)  # An eager one may serve another stage by now.
                 task.add_done_callback(self._buried)
