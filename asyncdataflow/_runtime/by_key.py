@@ -10,6 +10,7 @@ from .call import Call
 from .crew import Crew
 from .keyed import Keyed
 from .plain import PlainWork
+from .relay import Relay
 from .result import checked, is_awaited
 
 __all__ = ("KeyedLoop", "KeyedWork")
@@ -43,6 +44,7 @@ class KeyedLoop(Crew):
         work: As of a plain loop.
         call: As of a plain loop.
         lay: As of a plain loop.
+        relay: The stage's.
         key: Gives an item's key.
         keyed: The stage's.
     """
@@ -52,10 +54,11 @@ class KeyedLoop(Crew):
         work: KeyedWork,
         call: Call,
         lay: Callable[[Any], None],
+        relay: Relay,
         key: Callable[[Any], Any],
         keyed: Keyed,
     ) -> None:
-        super().__init__(work, call, lay)
+        super().__init__(work, call, lay, relay)
         self._keyed_work = work
         self._key_of = key
         self._keyed = keyed
@@ -134,13 +137,13 @@ class KeyedLoop(Crew):
                 raise
         try:
             if lines_up:
-                await self._line_up(key, item)
+                await self._queue(key, item)
                 return items
             return await self._see_out(items, error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
 
-    async def _line_up(self, key: Any, item: Any) -> None:
+    async def _queue(self, key: Any, item: Any) -> None:
         """An item was taken, and not begun: it lines up in the place reserved."""
         self._has_place = False
         self._work.counters.received -= 1

@@ -213,6 +213,10 @@ class Sender(Generic[T]):
         """Send as soon as there is a slot, where :meth:`put` has just said that there is none."""
         return self.channel.deposit(item)
 
+    def line_up(self, item: T) -> asyncio.Future[bool]:
+        """Send as soon as there is a slot, in a stretch that has filled the channel."""
+        return self.channel.line_up(item)
+
     def laying(self) -> Callable[[T], None]:
         """What sends in a stretch."""
         return self.channel.laying()
@@ -276,6 +280,10 @@ class Tagged(Sender[Any]):
     def deposit(self, item: Any) -> asyncio.Future[bool]:
         """Send ``(port, item)`` as soon as there is a slot."""
         return self.channel.deposit((self._port, item))
+
+    def line_up(self, item: Any) -> asyncio.Future[bool]:
+        """As above, in a stretch that has filled the channel."""
+        return self.channel.line_up((self._port, item))
 
     def put_into_claimed(self, items: Sequence[Any]) -> None:
         """Send ``(port, item)`` for each into as many slots claimed."""

@@ -4,17 +4,21 @@ Where no call suspends, a second worker has nothing to add: it would be woken fo
 its items at the price of a wake-up. So the worker that does a stretch *attends* to the edge for as
 long as it is awake, and those that sleep beside it are left asleep. Whether its call suspends, which
 no line of its own can tell, the loop tells: what was put on its list before the stretch runs only
-then (leader and followers, see ``edge``).
+then (leader and followers, see ``edge``). Where calls do suspend, the workers share their stretches:
+see ``relay``.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
+from ..errors import ChannelClosed
 from .call import Call
 from .plain import PlainLoop, PlainWork
+from .relay import Relay
+from .result import checked, is_awaited
 from .tracked_plain import TrackedLoop
 
 __all__ = ("Crew", "TrackedCrew")
@@ -27,12 +31,18 @@ class Crew(PlainLoop):
         work: As of a plain loop.
         call: As of a plain loop.
         lay: As of a plain loop.
+        relay: The stage's.
     """
 
-    def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None]) -> None:
+    _tracked: ClassVar[bool] = False
+
+    def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None], relay: Relay) -> None:
         super().__init__(work, call, lay)
+        self._relay = relay
         self._loop = asyncio.get_running_loop()
         self._will_look = False
+        line_up = work.outlet.lining_up()
+        self._line_up = None if line_up is None else work.watched(call.direct, line_up, awaits=call.awaits)[1]
         self._stretch.on_interrupt = self._disturbed
 
     async def run(self) -> None:
@@ -41,10 +51,15 @@ class Crew(PlainLoop):
             await super().run()
         finally:
             self._channel.leave(self)
+            # Cycles.
+            self._stretch.on_interrupt = None
+            if self._relay.runner is self:
+                self._relay.runner = None
 
     async def _wait(self) -> None:
         self._channel.leave(self)
         await self._inlet.wait()
+        self.suspends = self._relay.suspends
 
     def _may_stretch(self) -> bool:
         if self._channel.attend(self) and not self._will_look:
@@ -64,8 +79,93 @@ class Crew(PlainLoop):
 
     def _one_by_one(self) -> Coroutine[Any, Any, int]:
         self._channel.leave(self)
-        return super()._one_by_one()
+        return self._by_turns()
+
+    # A call for a part of it would take as long as the part does.
+    async def _by_turns(self) -> int:  # noqa: PLR0912
+        """Items one by one, in what the stage's workers share.
+
+        Returns:
+            As of a plain loop.
+        """
+        baton, relay, leaving = self._baton, self._relay, self._work.leaving
+        function, lay, awaits, none, tracked = self.function, self.lay, self.awaits, self.none, self._tracked
+        take, before, behind = relay.take, relay.before, relay.behind
+        while not leaving.asked:
+            if baton.holder is not relay:
+                relay.begin()
+            if len(before) <= relay.promised:
+                return 0
+            result = error = None
+            item = take()
+            relay.runner = self
+            if relay.untold_before:
+                relay.wake_senders()
+            try:
+                result = function(item.item if tracked else item)
+                if awaits or is_awaited(type(result)):
+                    result = await result
+                if type(result) is not self._usual and result is not none:
+                    self._usual = type(checked(result))
+            except (asyncio.CancelledError, Exception) as raised:
+                error = self._own_error(raised)
+                if error is None:
+                    raise
+            self.suspends = relay.suspends = suspends = baton.holder is not relay or relay.runner is not self
+            done = 1
+            if baton.holder is not relay:
+                relay.begin()
+            if error is None and result is not none and len(behind) < relay.full_at:
+                lay(self._made_of(item, result) if tracked else result)
+                if relay.untold_behind:
+                    relay.wake_receivers()
+            else:
+                try:
+                    done = await self._long_way(error, item, result)
+                finally:
+                    error = item = None  # The error's traceback has this frame: a cycle.
+            if not suspends:
+                return done
+        return 0
+
+    async def _long_way(self, error: Exception | None, item: Any, result: Any) -> int:
+        """For an item that has failed, of which there is no result, or for which there is no room.
+
+        Returns:
+            0 where others ran for sure.
+        """
+        channels, line_up = self._work.outlet.channels, self._line_up
+        if error is not None or result is self.none or line_up is None or channels[0].abandoned:
+            waits = result is not self.none and self._work.outlet.is_full()
+            try:
+                await self.finish(error, item, result)
+            finally:
+                del error, item  # As above.
+            return int(not waits)
+        await self._sent(line_up(self._made_of(item, result)))
+        return 0
+
+    async def _sent(self, waiter: asyncio.Future[bool]) -> None:
+        """Wait until a result that found no room is where it belongs."""
+        (channel,) = self._work.outlet.channels
+        try:
+            wanted = await waiter
+        except asyncio.CancelledError:
+            if not waiter.done() or waiter.cancelled():
+                channel.take_back(waiter)
+            raise
+        if not wanted:
+            raise ChannelClosed(channel.name)
+        counters = self._work.counters
+        counters.sent += 1
+        counters.settled += 1
+
+    def _own_error(self, raised: BaseException) -> Exception | None:
+        self._baton.drop()
+        return self._work.own_error(raised)
 
 
 class TrackedCrew(Crew, TrackedLoop):
     """One worker, with tracked items."""
+
+    _tracked: ClassVar[bool] = True

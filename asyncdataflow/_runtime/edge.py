@@ -91,9 +91,28 @@ class Edge(Generic[T]):
         """What to take them out of one by one, in a stretch of no more than so many."""
         return self.queue if len(self.queue) <= most else Given(self.lift(most).__next__)
 
+    def lifting(self) -> Callable[[], T]:
+        """What takes one out, in a stretch."""
+        return self.queue.popleft
+
+    @property
+    def promised(self) -> int:
+        """Items that are for those who were woken."""
+        return self._grants
+
     def laying(self) -> Callable[[T], None]:
         """What puts an item in, in a stretch."""
         return self._store.items.append
+
+    def line_up(self, item: T) -> asyncio.Future[bool]:
+        """Queue an item itself, in a stretch that has filled the edge: it is appended when a slot is free.
+
+        Returns:
+            Tells that it was appended, or, with false, that nobody wants it.
+        """
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._putters.append((waiter, self._store.measure(item), item))
+        return waiter
 
     @property
     def sleepers(self) -> Sequence[Sized]:

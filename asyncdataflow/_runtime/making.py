@@ -95,8 +95,8 @@ class Making:
         return counters.received - ended
 
     def watched(
-        self, function: Callable[[Any], Any], lay: Callable[[Any], None], *, awaits: bool
-    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
+        self, function: Callable[[Any], Any], lay: Callable[[Any], Any], *, awaits: bool
+    ) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         """The stage's function and what sends its results, as a stretch shall call them."""
         return function, lay
 

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from .pull import NOTHING
+
 __all__ = ("Order",)
 
 
@@ -48,21 +50,49 @@ class Order:
         self._drawn += 1
         return self._drawn - 1
 
+    @property
+    def is_due(self) -> bool:
+        """The next one to leave is parked here."""
+        return self._left in self._parked
+
+    def park(self, ticket: int, result: Any) -> bool:
+        """Hand a result over, unless it is early and all places are taken; then see what :attr:`is_due`."""
+        if ticket != self._left and len(self._parked) >= self._places:
+            return False
+        self._parked[ticket] = result
+        return True
+
+    def let_leave(self, lay: Callable[[Any], None], most: int, none: Any) -> None:
+        """Put those whose turn it is, at most so many and up to the first that is no result."""
+        parked = self._parked
+        while most > 0 and self._left in parked:
+            result = parked[self._left]
+            if result is none or result is NOTHING:
+                return
+            del parked[self._left]
+            lay(result)
+            most -= 1
+            if self._waiting:
+                self._wake(self._waiting)
+            self._advance()
+
     async def finish(self, ticket: int, result: Any) -> None:
         """Hand a result over; returns when it is sent, or parked for somebody else to send."""
-        while ticket != self._left and len(self._parked) >= self._places:
+        while not self.park(ticket, result):
             waiter = self._turns[ticket] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             await waiter
-        self._parked[ticket] = result
+        while self.is_due:
+            await self.send_first()
+
+    async def send_first(self) -> None:
+        """Send the one that is due."""
         # Whoever sends has taken its result out, and counts it only when it is sent: nobody else
         # finds the next one here meanwhile.
-        while self._left in self._parked:
-            result = self._parked.pop(self._left)
-            self._wake(self._waiting)
-            await self._send(result)
-            del result  # Else it lives until the next one is finished.
-            self._advance()
+        result = self._parked.pop(self._left)
+        self._wake(self._waiting)
+        await self._send(result)
+        self._advance()
 
     def due(self, ticket: int) -> bool:
         """Every earlier ticket has left."""
@@ -83,6 +113,9 @@ class Order:
         self._advance()
 
     def _advance(self) -> None:
+        if not self._turns:
+            self._left += 1
+            return
         self._turns.pop(self._left, None)
         self._left += 1
         turn = self._turns.get(self._left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ from .call import Call
 from .crew import Crew
 from .order import Order
 from .plain import PlainWork
+from .relay import Relay
+from .result import checked, is_awaited
 
 __all__ = ("OrderedLoop",)
 
@@ -20,11 +23,14 @@ class OrderedLoop(Crew):
         work: As of a plain loop.
         call: As of a plain loop.
         lay: As of a plain loop.
+        relay: The stage's.
         order: The stage's.
     """
 
-    def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None], order: Order) -> None:
-        super().__init__(work, call, lay)
+    def __init__(
+        self, work: PlainWork, call: Call, lay: Callable[[Any], None], relay: Relay, order: Order
+    ) -> None:
+        super().__init__(work, call, lay, relay)
         self._order = order
         self._ticket = 0
 
@@ -33,17 +39,66 @@ class OrderedLoop(Crew):
 
     def _disturbed(self) -> None:
         # Undisturbed, a stretch is in order by itself; its item in hand needs a ticket when others run.
-        self._draw()
+        self._ticket = self._order.draw()
         super()._disturbed()
 
-    def _draw(self) -> None:
-        self._ticket = self._order.draw()
+    # As of a crew.
+    async def _by_turns(self) -> int:  # noqa: PLR0912
+        baton, relay, order, leaving = self._baton, self._relay, self._order, self._work.leaving
+        function, awaits, none = self.function, self.awaits, self.none
+        take, before = relay.take, relay.before
+        while not leaving.asked:
+            if baton.holder is not relay:
+                relay.begin()
+            if len(before) <= relay.promised:
+                return 0
+            result = error = None
+            item = take()
+            relay.runner = self
+            if relay.untold_before:
+                relay.wake_senders()
+            self._ticket = ticket = order.draw()
+            try:
+                result = function(item)
+                if awaits or is_awaited(type(result)):
+                    result = await result
+                if type(result) is not self._usual and result is not none:
+                    self._usual = type(checked(result))
+            except (asyncio.CancelledError, Exception) as raised:
+                error = self._own_error(raised)
+                if error is None:
+                    raise
+            self.suspends = relay.suspends = suspends = baton.holder is not relay or relay.runner is not self
+            waits = False
+            if error is None and order.park(ticket, result):
+                if order.is_due and not self._lay_due():
+                    waits = True
+                    await self._send_due()
+            else:
+                waits = True
+                try:
+                    await self.finish(error, item, result)
+                finally:
+                    error = item = None  # The error's traceback has this frame: a cycle.
+            if not suspends:
+                return int(not waits)
+        return 0
 
-    def _is_first(self) -> bool:
-        return self._order.is_next(self._ticket)
+    def _lay_due(self) -> bool:
+        """Put those whose turn it is; whether that is all of them."""
+        order, relay = self._order, self._relay
+        if self._baton.holder is not relay:
+            relay.begin()
+        order.let_leave(self.lay, relay.full_at - len(relay.behind), self.none)
+        if relay.untold_behind:
+            relay.tell_receivers()
+        return not order.is_due
 
-    def _leave(self) -> None:
-        self._order.leave()
+    async def _send_due(self) -> None:
+        """Those that have to wait for room, or are none."""
+        while self._order.is_due:
+            await self._order.send_first()
+            self._lay_due()
 
     async def _send(self, result: Any) -> None:
         await self._order.finish(self._ticket, result)

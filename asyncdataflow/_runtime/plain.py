@@ -44,8 +44,8 @@ class PlainWork(Protocol):
     leaving: Leaving
 
     def watched(
-        self, function: Callable[[Any], Any], lay: Callable[[Any], None], *, awaits: bool
-    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
+        self, function: Callable[[Any], Any], lay: Callable[[Any], Any], *, awaits: bool
+    ) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         """The stage's function and what sends its results, as a stretch shall call them."""
 
     def passing(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -225,7 +225,6 @@ class PlainLoop:
         while channel.ready and not leaving.asked:
             result = error = None
             item = channel.take()
-            self._draw()
             counters.received += 1
             baton.holder = probe
             try:
@@ -240,13 +239,12 @@ class PlainLoop:
                     raise
             self.suspends = baton.holder is not probe
             waits = False
-            if error is None and result is not none and outlet.free() > 0 and self._is_first():
+            if error is None and result is not none and outlet.free() > 0:
                 self.lay(self._made_of(item, result))
                 counters.sent += 1
                 counters.settled += 1
                 for each in outlet.ways:
                     each.laid()
-                self._leave()
             else:
                 waits = result is not none and outlet.is_full()
                 try:
@@ -284,16 +282,6 @@ class PlainLoop:
     def _may_stretch(self) -> bool:
         """Nothing that came earlier is still on its way through the stage, where that matters."""
         return True
-
-    def _draw(self) -> None:
-        """An item was taken that others may overtake from now on."""
-
-    def _is_first(self) -> bool:
-        """Its result may leave at once."""
-        return True
-
-    def _leave(self) -> None:
-        """It has."""
 
     async def _send(self, result: Any) -> None:
         await self._work.emit(result)

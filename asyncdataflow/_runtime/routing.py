@@ -13,7 +13,10 @@ from .baton import Way
 from .channel import Channel, Sender
 from .fan import Fan
 
-__all__ = ("Discard", "Edges", "Outlet", "Results", "send_to_all", "send_to_any")
+__all__ = ("Discard", "Edges", "LineUp", "Outlet", "Results", "send_to_all", "send_to_any")
+
+LineUp = Callable[[Any], "asyncio.Future[bool]"]
+"""Sends as soon as there is a slot: the future tells that it was sent, or, with false, nobody wanted it."""
 
 
 class Outlet(Protocol):
@@ -46,6 +49,9 @@ class Outlet(Protocol):
 
     def laying(self) -> Callable[[Any], None] | None:
         """What sends in a stretch; ``None`` where it takes more than to put an item into each edge."""
+
+    def lining_up(self) -> LineUp | None:
+        """What sends in a stretch that has filled what is behind; ``None`` where that is not one edge."""
 
     def claim(self, most: int) -> int:
         """Promise slots for up to so many items; how many, which may be none."""
@@ -90,6 +96,9 @@ class Discard:
 
     def laying(self) -> None:
         """Nothing takes what it returns."""
+
+    def lining_up(self) -> None:
+        """Nothing ever has to."""
 
     def claim(self, most: int) -> int:
         """There are no slots."""
@@ -145,6 +154,11 @@ class Results:
         lay = self._sender.channel.laying()
         place = self._place
         return lay if place is None else lambda value: lay((place, value))
+
+    def lining_up(self) -> LineUp | None:
+        """With the place."""
+        line_up, place = self._sender.line_up, self._place
+        return line_up if place is None else lambda value: line_up((place, value))
 
     def claim(self, most: int) -> int:
         """In the output edge."""
@@ -232,6 +246,10 @@ class Edges:
         if len(set(self.channels)) < len(self.channels) or not all(each.is_bare for each in self.channels):
             return None
         return self._lay
+
+    def lining_up(self) -> LineUp | None:
+        """Into the edge, if there is only one."""
+        return None if self._only is None else self._only.line_up
 
     def claim(self, most: int) -> int:
         """In every edge."""

@@ -136,9 +136,7 @@ class Sending(Edge[T]):
         tells that it was appended, or, with false, that nobody wants it.
         """
         self.baton.drop()
-        waiter: asyncio.Future[bool] = self._loop.create_future()
-        self._putters.append((waiter, self._store.measure(item), item))
-        return waiter
+        return self.line_up(item)
 
     def take_back(self, waiter: asyncio.Future[bool]) -> None:
         """Take a deposited item back, unless it was appended already."""

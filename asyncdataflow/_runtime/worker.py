@@ -29,6 +29,7 @@ from .ordered import OrderedLoop
 from .plain import PlainLoop
 from .pull import NOTHING
 from .reading import Loop, Reading
+from .relay import Relay
 from .together import write_together
 from .tracked_operator import TrackedInlet, origins_of
 from .tracked_plain import TrackedLoop
@@ -63,6 +64,12 @@ class Work(Reading):
     def _order(self) -> Order:
         """Made for those whose results have to wait for each other."""
         return Order(self.stage.concurrency, self.emit)
+
+    @functools.cached_property
+    def _relay(self) -> Relay:
+        """Made for those of which several may be at work."""
+        channel, outlet = self.inlets[0].channel, self.outlet
+        return Relay(channel.baton, channel, outlet.ways, self.counters, outlet.free)
 
     @functools.cached_property
     def _keyed(self) -> Keyed:
@@ -115,11 +122,11 @@ class Work(Reading):
             return [functools.partial(self._served, self.group, self.role, lay)]
         sort: Callable[..., PlainLoop] = TrackedLoop if self.tracks else PlainLoop
         if stage.concurrency > 1:
-            sort = TrackedCrew if self.tracks else Crew
+            sort = functools.partial(TrackedCrew if self.tracks else Crew, relay=self._relay)
         if sorted_ and stage.key is not None:
-            sort = functools.partial(KeyedLoop, key=stage.key, keyed=self._keyed)
+            sort = functools.partial(KeyedLoop, relay=self._relay, key=stage.key, keyed=self._keyed)
         elif sorted_:
-            sort = functools.partial(OrderedLoop, order=self._order)
+            sort = functools.partial(OrderedLoop, relay=self._relay, order=self._order)
         return [functools.partial(self._plain, lay, sort)] * stage.concurrency
 
     def _item_by_item(self) -> list[Loop]:

@@ -84,9 +84,9 @@ class ObservedChannel(Channel[Any]):
             with suppress(ChannelClosed):
                 self.put_claimed(item, 0)
 
-    def deposit(self, item: Any) -> asyncio.Future[bool]:
-        """As in ``Channel``."""
-        waiter = super().deposit(item)
+    def line_up(self, item: Any) -> asyncio.Future[bool]:
+        """As in ``Edge``."""
+        waiter = super().line_up(item)
         waiter.add_done_callback(self._deposited)
         return waiter
 
@@ -105,6 +105,17 @@ class ObservedChannel(Channel[Any]):
     def taking(self, most: int) -> Lying[Any]:
         """As in ``Edge``."""
         return Given(self.lift(most).__next__)
+
+    def lifting(self) -> Callable[[], Any]:
+        """As in ``Edge``."""
+        take = super().lifting()
+
+        def take_one() -> Any:
+            item = take()
+            self._was_taken(item)
+            return item
+
+        return take_one
 
     def passed(self, items: int) -> None:
         """As in ``Edge``."""

@@ -13,6 +13,7 @@ from .._runtime.call import Call
 from .._runtime.chunked import Chunked
 from .._runtime.job import LaneIterator
 from .._runtime.pull import NOTHING, PullAhead
+from .._runtime.relay import Relay
 from .._runtime.result import is_awaited
 from .._runtime.tracked import Tracked
 from .._runtime.worker import Loop, Work
@@ -183,8 +184,8 @@ class ObservedWork(Work):
         return made
 
     def watched(
-        self, function: Callable[[Any], Any], lay: Callable[[Any], None], *, awaits: bool
-    ) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
+        self, function: Callable[[Any], Any], lay: Callable[[Any], Any], *, awaits: bool
+    ) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         """As in ``Work``."""
 
         async def settled(made: Any, item: Any, holder: Stretch | Probe | None) -> Any:
@@ -215,9 +216,9 @@ class ObservedWork(Work):
                 self._calling -= ends
             return self._made_in(made, item, holder)
 
-        def lay_one(made: Any) -> None:
+        def lay_one(made: Any) -> Any:
             self._leaves(made)
-            lay(made)
+            return lay(made)
 
         return call, lay_one
 
@@ -233,7 +234,7 @@ class ObservedWork(Work):
     def _made_in(self, made: Any, item: Any, holder: Stretch | Probe | None) -> Any:
         """What a function made; an undisturbed stretch drops it at once where it is no result."""
         self._trace.note(f"{self.stage.title} makes {{}} of {{}}", made, item)
-        kept = isinstance(holder, Probe) or self.inlets[0].channel.baton.holder is not holder
+        kept = isinstance(holder, Probe | Relay) or self.inlets[0].channel.baton.holder is not holder
         if made is not None or self.outlet.keeps_none or kept:
             self._outcomes[self._numbers[asyncio.current_task()]] = made
             self._check_waiting(2 * self.stage.concurrency)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import acks, batches, chunks, edges, lives, rows, stages, stretches, threads
+from . import acks, batches, chunks, crews, edges, lives, rows, stages, stretches, threads
 
 __all__ = ("MUTANTS",)
 
@@ -10,6 +10,7 @@ MUTANTS = (
     *edges.MUTANTS,
     *stages.MUTANTS,
     *stretches.MUTANTS,
+    *crews.MUTANTS,
     *rows.MUTANTS,
     *threads.MUTANTS,
     *chunks.MUTANTS,

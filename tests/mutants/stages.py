@@ -11,8 +11,8 @@ MUTANTS = (
         "order buffer that grows",
         "results that wait for an earlier one are parked without a bound",
         "_runtime/order.py",
-        "        while ticket != self._left and len(self._parked) >= self._places:\n",
-        "        while ticket != self._left and len(self._parked) >= 1000 * self._places:\n",
+        "        if ticket != self._left and len(self._parked) >= self._places:\n",
+        "        if ticket != self._left and len(self._parked) >= 1000 * self._places:\n",
     ),
     Mutant(
         "result lost in the order",
