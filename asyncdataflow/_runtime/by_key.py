@@ -86,9 +86,9 @@ class KeyedLoop(Crew):
             self._has_place = True
         return super()._may_stretch()
 
-    def advance(self, items: int) -> Coroutine[Any, Any, int]:
-        """As of a plain loop."""
-        return self._one_by_one() if items < 1 or self.suspends else self._by_key(items)
+    @property
+    def _in_stretch(self) -> Callable[[int], Coroutine[Any, Any, int]]:
+        return self._by_key
 
     async def _by_key(self, items: int) -> int:
         try:

@@ -94,7 +94,7 @@ class PlainLoop:
     async def run(self) -> None:
         """Work to the end of the input."""
         work, channel, free = self._work, self._channel, self._work.outlet.free
-        advance = self._await_each if self.awaits else self._call_each
+        stretch = self._in_stretch
         turn = Turn(asyncio.get_running_loop())
         while not work.leaving.asked:
             lying, room, left = channel.ready, free(), turn.left
@@ -112,7 +112,7 @@ class PlainLoop:
             if not fit or self.suspends or not self._may_stretch():
                 done = await self._one_by_one()
             else:
-                done = await advance(fit if fit < left else left)
+                done = await stretch(fit if fit < left else left)
             if not done:
                 turn.begin()
             elif turn.is_idle_after(done, fit):
@@ -132,7 +132,12 @@ class PlainLoop:
         """
         if items < 1 or self.suspends:
             return self._one_by_one()
-        return self._await_each(items) if self.awaits else self._call_each(items)
+        return self._in_stretch(items)
+
+    @property
+    def _in_stretch(self) -> Callable[[int], Coroutine[Any, Any, int]]:
+        """What does so many items in a stretch."""
+        return self._await_each if self.awaits else self._call_each
 
     async def _await_each(self, items: int) -> int:
         """A stretch of coroutines; how many items that may have been, 0 where others ran meanwhile."""
