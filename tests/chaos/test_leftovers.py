@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import itertools
 import signal
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
-from tests.source import ROOT
-
-DEADLINE = 30.0
-"""Seconds for a child process; the library's own grace is 5."""
+from tests.programs import Program
 
 PRELUDE = """
 import asyncio, itertools, sys, threading, time
@@ -42,50 +37,12 @@ never = threading.Event()
 """
 
 
-class Program:
-    """A child process that runs a script, line by line."""
-
-    def __init__(self, script):
-        self.process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-c", PRELUDE + textwrap.dedent(script)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        self.out = self.err = ""
-
-    def wait_for(self, word):
-        """Read until it says so; it ends, or pytest's timeout does it."""
-        for line in self.process.stdout:
-            self.out += line
-            if line.strip() == word:
-                return
-        raise AssertionError(f"it ended before it said {word!r}: {self.out}{self.process.stderr.read()}")
-
-    def end(self):
-        """Wait until it has ended by itself; its exit status."""
-        try:
-            self.process.wait(timeout=DEADLINE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self._read_rest()
-            raise AssertionError(f"it did not end:\n{self.out}{self.err}") from None
-        self._read_rest()
-        return self.process.returncode
-
-    def _read_rest(self):
-        """Not by ``communicate``: that reads past what ``wait_for`` has read ahead, and so loses lines."""
-        self.out += self.process.stdout.read()
-        self.err = self.process.stderr.read()
-
-
 @pytest.fixture
 def program():
     started = []
 
     def start(script):
-        started.append(Program(script))
+        started.append(Program(PRELUDE + textwrap.dedent(script)))
         return started[-1]
 
     yield start

@@ -317,6 +317,30 @@ def test_eager_tasks_change_no_result():
     assert sorted(run_virtual(main())) == [0, 0, 2, 2, 4, 4]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no eager tasks yet")
+@pytest.mark.parametrize("how", ["drain", "stop"])
+def test_a_stage_that_ends_the_run_before_its_start_has_returned_is_heard(how):
+    runs = []
+
+    async def numbers():
+        for number in range(1_000_000):
+            if number == 3:
+                getattr(runs[0], how)()
+            yield number
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        runs.append(DataFlow((numbers, double)).stream())
+        async with runs[0] as run:
+            return run.state, [each async for each in run]
+
+    state, results = run_virtual(main())
+    assert state == ("draining" if how == "drain" else "stopping")
+    # What lay there already is delivered, and no more is made than an edge holds.
+    assert results == [2 * number for number in range(len(results))]
+    assert len(results) < 1_000
+
+
 def endless(ended):
     async def zeros():
         try:
