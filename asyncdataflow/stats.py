@@ -53,7 +53,7 @@ class StageStats:
         skipped: Items given up by ``on_error="skip"``.
         dead_lettered: Items sent to a dead-letter sink.
         failed: Items whose error stopped the run.
-        retried: Further attempts after a first one.
+        retried: Further attempts after a first one; of a source, how often it was opened anew.
         in_flight: Items begun and not yet settled here.
         queued: Items that lie in the edges into the stage, or were taken and wait behind others
             of their key or for a thread.
