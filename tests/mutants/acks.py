@@ -103,6 +103,20 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "opened anew while messages are under way",
+        "what a source has given is not settled before it is opened anew, and comes twice",
+        "_runtime/reading.py",
+        "            settled = await answers.settle(restarts.patience)\n",
+        "            settled = True\n",
+    ),
+    Mutant(
+        "waits in a lost session",
+        "a source that cannot be told is asked for more for ever",
+        "_runtime/answers.py",
+        "        if waits and self.puller is not None:\n            self.puller.cancel()\n",
+        "",
+    ),
+    Mutant(
         "dropped by policy and not said",
         "an item that an edge drops is never answered for",
         "_runtime/store.py",

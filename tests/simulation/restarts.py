@@ -55,22 +55,26 @@ class _Session:
         self.source = source
         self.given: set[int] = set()
         self.broken = self.over = False
+        self.is_read = True
 
     async def __aiter__(self) -> AsyncGenerator[Message[int], None]:
-        for item in list(self.source.left):
-            await self.source.breaks("is pulled")
-            self.given.add(item)
-            yield Message(item)
-        # Its end is final: what it cannot be told of behind it is a failure that stands.
-        while self.given:
-            await asyncio.sleep(0.1)
+        try:
+            for item in list(self.source.left):
+                await self.source.breaks("is pulled")
+                self.given.add(item)
+                yield Message(item)
+            # Its end is final: what it cannot be told of behind it is a failure that stands.
+            while self.given:
+                await asyncio.sleep(0.1)
+        finally:
+            self.is_read = False
 
     async def answer(self, answers: Sequence[Answer]) -> None:
         if self.over:
             report("a session that was left is told something")
         if self.broken:
             raise ConnectionError("it is broken")
-        if self.source.deaf:
+        if self.source.deaf and self.is_read:
             try:
                 await self.source.breaks("is told")
             except ConnectionError:
