@@ -274,7 +274,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             ParameterError: As in :meth:`stream`.
         """
         check_engine(engine)
-        graph, given = self._with_feed("open() gives it items").graph, as_params(params)
+        graph, given = self._with_feed("open() gives it items", "it").graph, as_params(params)
         self._check(graph, given)
         begin = (engine or LocalEngine()).begin
         plan = Plan(self.name, graph, given, self.resources, fuse=self.fuse)
@@ -389,12 +389,12 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             check(graph, given, self.resources)
             self._checked.add(names)
 
-    def _with_feed(self, why: str = "the run was given items=") -> Compiled:
+    def _with_feed(self, given: str = "the run was given items=", leave: str = "items=") -> Compiled:
         if self._fed is None:
             try:
                 self._fed = compile_definition(self.definition, self.names, feed=True, delivery=self.delivery)
             except DefinitionError as refused:
                 raise type(refused)(
-                    f"{refused} ({why}, which the first step takes; leave them out, or the source)"
+                    f"{refused} ({given}, which the first step takes; leave {leave} out, or the source)"
                 ) from None
         return self._fed

@@ -18,7 +18,6 @@ from typing import Any, Final
 from ..delivery import has_answered_source
 from ..errors import ChannelClosed, ShutdownTimeoutError, UnevenZipError
 from ..graph import Graph
-from ..message import Message
 from ..naming import describe_error
 from ..operators.combine import Zip
 from ..policy import Buffer
@@ -130,10 +129,6 @@ class Execution:
             if opening is not None and asyncio.current_task(self._loop) is not opening:
                 opening.cancel()
                 self._alarms.set(grace, self._opening_expired)
-
-    def take_back(self, message: Message[Any]) -> bool:
-        """Take a message's item out of the edge behind its source; false where it does not lie there."""
-        return any(work.take_back(message) for work in self.works if work.is_answered)
 
     def abandon(self) -> None:
         """Stop for a handle that was dropped, maybe in another thread or after the loop."""

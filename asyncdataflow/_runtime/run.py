@@ -195,7 +195,8 @@ class Run(AsyncIterator[T], Generic[T]):
         Returns:
             Whether it was; then the source hears at once that nothing was done with it.
         """
-        return self._execution is not None and self._execution.take_back(message)
+        works = [] if self._execution is None else self._execution.works
+        return any(work.take_back(message) for work in works if work.is_answered)
 
     def drain(self, timeout: float = 30.0, grace: float = GRACE) -> None:
         """Stop the sources, let everything in flight settle, then end. Returns at once.

@@ -32,7 +32,7 @@ MUTANTS = (
         "left out, and not in its place",
         "the result of a bad item's neighbour goes on in its place",
         "_runtime/batches.py",
-        "        self.made.append(NOTHING)\n",
+        "        self.made.append(item if self._work.supervisor.leaves_hole else NOTHING)\n",
         "",
     ),
 )
