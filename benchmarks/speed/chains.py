@@ -90,7 +90,7 @@ async def pypeln(source: AsyncIterable[Any], step: Work, consume: Consume, stage
 
 async def anyio(source: AsyncIterable[Any], step: Work, consume: Consume, stages: int = STAGES) -> Any:
     """A task per stage, a memory object stream per edge."""
-    from anyio import create_memory_object_stream, create_task_group  # type: ignore[import-not-found]
+    from anyio import create_memory_object_stream, create_task_group
 
     async def feed(downstream: Any) -> None:
         async with downstream:

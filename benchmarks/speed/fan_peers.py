@@ -78,7 +78,7 @@ async def streamz(routed: bool, items: int) -> Lists:
 
 async def anyio(routed: bool, items: int) -> Lists:
     """A task per sink, a memory object stream to each."""
-    from anyio import create_memory_object_stream, create_task_group  # type: ignore[import-not-found]
+    from anyio import create_memory_object_stream, create_task_group
 
     lists, into = sinks()
 

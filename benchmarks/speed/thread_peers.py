@@ -68,7 +68,7 @@ async def streamz(work: Work, items: int) -> Taken:
 
 async def anyio(work: Work, items: int) -> Taken:
     """Tasks between memory object streams, each of which awaits ``anyio.to_thread``."""
-    from anyio import create_memory_object_stream, create_task_group, to_thread  # type: ignore[import-not-found]
+    from anyio import create_memory_object_stream, create_task_group, to_thread
 
     async def feed(downstream: Any) -> None:
         async with downstream:

@@ -119,7 +119,7 @@ async def streamz(concurrency: int, items: int) -> Any:
 
 async def anyio(concurrency: int, items: int) -> list[int]:
     """Tasks between two memory object streams."""
-    from anyio import create_memory_object_stream, create_task_group  # type: ignore[import-not-found]
+    from anyio import create_memory_object_stream, create_task_group
 
     async def feed(downstream: Any) -> None:
         async with downstream:

@@ -125,7 +125,7 @@ async def streamz(items: int) -> list[int]:
 
 async def anyio(items: int) -> list[int]:
     """A task per source, one memory object stream from all of them."""
-    from anyio import create_memory_object_stream, create_task_group  # type: ignore[import-not-found]
+    from anyio import create_memory_object_stream, create_task_group
 
     async def feed(source: AsyncIterator[int], downstream: Any) -> None:
         async with downstream:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("starlette")
+pytest.importorskip("httpx")
+
 
 def test_requests_are_put_together_and_answered_one_by_one(run_example):
     lines = run_example("09_web.py").splitlines()
