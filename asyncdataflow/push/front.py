@@ -1,0 +1,182 @@
+"""A front: gives an open run the items that other programs of this user send over a unix socket.
+
+A client sends lines of JSON, an item each, and gets a line for each, in the same order:
+``{"result": …}``, or ``{"error": {"type": …, "text": …}}``. The socket's file is for its owner
+alone, and nothing but JSON is ever read from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ..errors import ConnectorSetupError
+from ..naming import describe_error
+
+__all__ = ("LONGEST_LINE", "MOST_CLIENTS", "Called", "listening")
+
+LONGEST_LINE: Final = 1 << 20
+MOST_CLIENTS: Final = 64
+
+_OWNER_ONLY: Final = stat.S_IRUSR | stat.S_IWUSR
+
+
+class Called(Protocol):
+    """What is given the items."""
+
+    async def call(self, item: Any) -> Any:
+        """As of ``OpenRun``."""
+
+
+@asynccontextmanager
+async def listening(
+    run: Called,
+    path: str | os.PathLike[str],
+    *,
+    most_clients: int = MOST_CLIENTS,
+    longest_line: int = LONGEST_LINE,
+) -> AsyncIterator[None]:
+    r"""Listen while the block lasts; leaving it lets no client in, and lets go of those that are there.
+
+    Args:
+        run: Gets the items.
+        path: The socket's file, its owner's alone; one that a program has left behind is replaced.
+        most_clients: Clients at once; a further one is told so, and let go.
+        longest_line: Most bytes of a line; a client that sends a longer one is told so, and let go.
+
+    Raises:
+        ConnectorSetupError: Something else is there, or listens there already.
+        OSError: The file cannot be made.
+
+    Example:
+        >>> import asyncio, tempfile
+        >>> from asyncdataflow import DataFlow
+        >>> from asyncdataflow.push.front import listening
+        >>> async def main():
+        ...     with tempfile.TemporaryDirectory() as folder:
+        ...         async with DataFlow((str.upper,)).open() as run, listening(run, f"{folder}/service"):
+        ...             reader, writer = await asyncio.open_unix_connection(f"{folder}/service")
+        ...             writer.write(b'"loud"\n')
+        ...             print(await reader.readline())
+        ...             writer.close()
+        >>> asyncio.run(main())
+        b'{"result": "LOUD"}\n'
+    """
+    front = _Front(run, most_clients)
+    with _bound(Path(path)) as bound:
+        server = await asyncio.start_unix_server(front.serve, sock=bound, limit=longest_line)
+        try:
+            yield
+        finally:
+            server.close()
+            await front.let_go()
+
+
+@contextmanager
+def _bound(path: Path) -> Iterator[socket.socket]:
+    """A socket at a path, which nobody can connect to before its rights are right."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ConnectorSetupError(f"{path}: something else is there; give another path")
+        if _answers(path):
+            raise ConnectorSetupError(f"{path}: another program listens there; give another path")
+        path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
+        bound.bind(str(path))
+        own = path.stat().st_ino
+        try:
+            path.chmod(_OWNER_ONLY)
+            bound.setblocking(False)
+            yield bound
+        finally:
+            # What another program has put there meanwhile is its own.
+            with suppress(FileNotFoundError):
+                if path.stat().st_ino == own:
+                    path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(1.0)
+        try:
+            asking.connect(str(path))
+        except OSError as error:
+            return not isinstance(error, ConnectionRefusedError | FileNotFoundError)
+    return True
+
+
+class _Front:
+    """The clients of one socket.
+
+    Args:
+        run: Gets their items.
+        most: Most of them at once.
+    """
+
+    def __init__(self, run: Called, most: int) -> None:
+        self._run = run
+        self._most = most
+        self._clients: set[asyncio.Task[Any]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client, to its end."""
+        task = asyncio.current_task()
+        assert task is not None, "called in a task of its own"  # noqa: S101 - for the type checker
+        self._clients.add(task)
+        try:
+            if len(self._clients) > self._most:
+                await _write(writer, _error("BusyError", f"{self._most} clients are being served"))
+            else:
+                await self._answer(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # It has gone, or is let go: a server's task that raises is only logged.
+        finally:
+            self._clients.discard(task)
+            writer.close()
+            with suppress(ConnectionError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                line = await reader.readline()
+            except ValueError:
+                await _write(writer, _error("LineTooLongError", "a line is longer than is taken here"))
+                return
+            if not line:
+                return
+            await _write(writer, await self._answered(line))
+
+    async def _answered(self, line: bytes) -> dict[str, Any]:
+        try:
+            item = json.loads(line)
+        except ValueError as error:
+            return _error("BadMessageError", f"a line is no JSON: {error}")
+        try:
+            return {"result": await self._run.call(item)}
+        except Exception as error:  # noqa: BLE001 - whatever failed with it is told to whoever sent it
+            return _error(type(error).__qualname__, describe_error(error))
+
+    async def let_go(self) -> None:
+        """End them all."""
+        clients = list(self._clients)
+        for each in clients:
+            each.cancel()
+        if clients:
+            await asyncio.wait(clients)
+
+
+async def _write(writer: asyncio.StreamWriter, told: dict[str, Any]) -> None:
+    writer.write(json.dumps(told, ensure_ascii=False, default=str).encode() + b"\n")
+    await writer.drain()
+
+
+def _error(kind: str, text: str) -> dict[str, Any]:
+    return {"error": {"type": kind, "text": text}}
