@@ -67,6 +67,7 @@ class OpenRun(Generic[Out]):
         self._run: TellingRun[Any] = run
         self._reader: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self._draining = False
 
     def __repr__(self) -> str:
         """The flow's name and the run's state."""
@@ -151,6 +152,9 @@ class OpenRun(Generic[Out]):
             timeout: Seconds after which the run is stopped; what is then unsettled is counted in a
                 ``ShutdownTimeoutError``.
         """
+        if self._draining:
+            return
+        self._draining = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         late = loop.call_later(timeout, self._run.stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import acks, batches, chunks, crews, edges, lives, rows, stages, stretches, threads
+from . import acks, batches, calls, chunks, crews, edges, lives, rows, stages, stretches, threads
 
 __all__ = ("MUTANTS",)
 
@@ -15,6 +15,7 @@ MUTANTS = (
     *threads.MUTANTS,
     *chunks.MUTANTS,
     *batches.MUTANTS,
+    *calls.MUTANTS,
     *lives.MUTANTS,
     *acks.MUTANTS,
 )

@@ -147,6 +147,19 @@ def test_drain_past_its_time_stops_while_some_have_had_no_turn():
     run_virtual(main())
 
 
+def test_a_second_drain_changes_nothing():
+    async def main():
+        async with DataFlow((slow,)).open() as run:
+            waiting = asyncio.create_task(run.call(1))
+            await asyncio.sleep(0)
+            run.drain(30)
+            run.drain(0.1)
+            assert await waiting == 1
+            await run.wait()
+
+    run_virtual(main())
+
+
 def test_stop_tells_every_caller():
     async def main():
         async with DataFlow((slow,)).open() as run:
