@@ -83,12 +83,28 @@ def _tell(error: Exception, code: int, *, as_json: bool) -> None:
         say(json.dumps(_as_dict(error, code), ensure_ascii=False), err=True)
         return
     if code == FAILED:
-        text = "".join(traceback.format_exception(error)).rstrip()
+        text = _trace_of(error)
     else:
         where = f"{error.where}: " if isinstance(error, Refused) and error.where else ""
         trace = error.trace if isinstance(error, Refused) else ""
         text = "\n".join([*([trace] if trace else []), f"Error: {where}{error}", *_notes(error)])
     say(text, err=True)
+
+
+def _trace_of(error: BaseException) -> str:
+    """The traceback without our own frames, where any other is left."""
+    told = traceback.TracebackException.from_exception(error)
+    seen: list[traceback.TracebackException] = []
+    chain: list[traceback.TracebackException | None] = [told]
+    while chain:
+        each = chain.pop()
+        if each is None or each in seen:
+            continue
+        seen.append(each)
+        theirs = [frame for frame in each.stack if not frame.filename.startswith(_PACKAGE)]
+        each.stack = traceback.StackSummary.from_list(theirs or each.stack)
+        chain += [each.__cause__, each.__context__, *(each.exceptions or ())]
+    return "".join(told.format()).rstrip()
 
 
 def _as_dict(error: Exception, code: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def command(
         raise Refused("there is no such file", where=str(letters))
     prepared = prepare(asked)
     positions = None if again else f"{letters}.replayed"
-    source = UpTo(JsonLinesSource(letters, positions=positions), letters.stat().st_size)
+    source = UpTo(JsonLinesSource(letters.resolve(), positions=positions), letters.stat().st_size)
     params = _of_part(prepared.flow, prepared.params, source)
     try:
         error = asyncio.run(_replay(prepared.flow, source, params, Results(as_json=as_json, quiet=quiet)))
@@ -106,14 +106,17 @@ class UpTo(AckableSource[Any]):
 class _UpTo:
     def __init__(self, session: Subscription[Any], end: int) -> None:
         self._session = session
+        self._messages = aiter(session)
         self._end = end
 
-    async def __aiter__(self) -> AsyncIterator[Message[Any]]:
-        async with aclosing(aiter(self._session)) as messages:  # type: ignore[type-var]  # where it can be closed
-            async for message in messages:
-                if message.position > self._end:
-                    return
-                yield message
+    def __aiter__(self) -> AsyncIterator[Message[Any]]:
+        return self
+
+    async def __anext__(self) -> Message[Any]:
+        message = await anext(self._messages)
+        if message.position > self._end:
+            raise StopAsyncIteration
+        return message
 
     async def answer(self, answers: Sequence[Answer]) -> None:
         await self._session.answer(answers)

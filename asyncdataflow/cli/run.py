@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -62,18 +62,16 @@ def command(
     prepared = prepare(asked)
     _set_up_log(log_level)
     service = prepared.configuration.service
-    timeouts = {
-        "drain_timeout": drain_timeout or service.get("drain_timeout", _DRAIN),
-        "stop_timeout": stop_timeout or service.get("stop_timeout", _STOP),
-    }
+    drain = drain_timeout or service.get("drain_timeout", _DRAIN)
+    stop = stop_timeout or service.get("stop_timeout", _STOP)
     try:
-        return _serve(prepared, timeouts, Results(as_json=as_json, quiet=quiet))
+        return _serve(prepared, drain, stop, Results(as_json=as_json, quiet=quiet))
     except OutputClosed:
         return FAILED
 
 
-def _serve(prepared: Prepared, timeouts: dict[str, float], results: Results) -> int:
-    code, error = asyncio.run(_outcome(prepared, timeouts, results))
+def _serve(prepared: Prepared, drain: float, stop: float, results: Results) -> int:
+    code, error = asyncio.run(_outcome(prepared, drain, stop, results))
     if error is None:
         return code
     try:
@@ -84,14 +82,16 @@ def _serve(prepared: Prepared, timeouts: dict[str, float], results: Results) -> 
 
 
 async def _outcome(
-    prepared: Prepared, timeouts: dict[str, float], results: Results
+    prepared: Prepared, drain: float, stop: float, results: Results
 ) -> tuple[int, Exception | None]:
     """The exit code, or what is to be raised outside ``asyncio.run``, which breaks over some errors."""
     try:
-        served: Any = await prepared.flow.serve(prepared.params, on_result=results.write, **timeouts)
+        served = await prepared.flow.serve(
+            prepared.params, drain_timeout=drain, stop_timeout=stop, on_result=results.write
+        )
     except Exception as error:  # noqa: BLE001 - raised by whom it is returned to
         return FAILED, error
-    return int(served.exit_code), None
+    return served.exit_code, None
 
 
 def _set_up_log(level: str) -> None:

@@ -1,0 +1,105 @@
+"""Configurations: what is read, what is put in for variables, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from asyncdataflow.cli.configuration import read_configuration
+from asyncdataflow.cli.failure import Refused
+from asyncdataflow.cli.redaction import Secrets
+from asyncdataflow.from_text import Text
+from tests.cli.command import invoke
+
+
+@pytest.fixture
+def read(write):
+    def read(text, **environment):
+        return read_configuration(write("flow.toml", text), Secrets(), environment)
+
+    return read
+
+
+def test_everything_that_a_configuration_has(read):
+    made = read("""
+        flow = "flow.py:flow"
+        modules = ["a", "b"]
+        [params]
+        limit = 4
+        [stages.parse]
+        retry = { attempts = 2 }
+        [connectors.pg]
+        dsn = "dbname=x"
+        [service]
+        drain_timeout = 3
+    """)
+    assert (made.flow, made.modules, made.params) == ("flow.py:flow", ["a", "b"], {"limit": 4})
+    assert made.stages == {"parse": {"retry": {"attempts": 2}}}
+    assert made.connectors == {"pg": {"dsn": "dbname=x"}}
+    assert made.service == {"drain_timeout": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("${A}", "one"),
+        ("${A:x}", "one"),
+        ("${B:x}", "x"),
+        ("${B:}", ""),
+        ("${B:http://h:1/}", "http://h:1/"),
+        ("a ${A}, ${A}", "a one, one"),
+        ("$$ $${A} $A $", "$ ${A} $A $"),
+    ],
+)
+def test_variables(read, written, value):
+    assert read(f"[params]\nx = {written!r}", A="one").params == {"x": value}
+
+
+def test_variables_in_lists_and_tables_of_tables(read):
+    made = read("[params]\nx = ['${A}', { y = '${A}' }]", A="one")
+    assert made.params == {"x": ["one", {"y": "one"}]}
+
+
+def test_a_variable_can_only_ever_be_a_value(read):
+    """Put in after the file was read: no value can add a key, a table or another variable."""
+    hostile = '"\n[service]\ndrain_timeout = 1\nx = "${A}'
+    made = read("[params]\nx = '${A}'", A=hostile)
+    assert made.params == {"x": hostile}
+    assert made.service == {}
+
+
+def test_a_value_that_is_one_variable_stands_for_any_kind(read):
+    made = read("[params]\nx = '${A}'\ny = 'a ${A}'\n[service]\nstop_timeout = '${T:2.5}'", A="1")
+    assert [type(each) for each in made.params.values()] == [Text, str]
+    assert made.service == {"stop_timeout": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[parms]", "parms: no such key; did you mean 'params'?"),
+        ("[service]\ndrain_timout = 1", "service.drain_timout: no such key; did you mean 'drain_timeout'?"),
+        ("[service]\ndrain_timeout = 0", "service.drain_timeout: more than 0 seconds"),
+        ("[service]\ndrain_timeout = '${A}'", "service.drain_timeout: a number is needed"),
+        ("params = 3", "params: a table is needed"),
+        ("[stages]\nparse = 3", "stages.parse: a table of options is needed"),
+        ("[params]\nx = '${LOST}'", "params.x: the environment variable LOST is not set"),
+        ("x = = 1", "line 1"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_key(read, text, says):
+    with pytest.raises(Refused) as caught:
+        read(text, A="soon")
+    assert says in str(caught.value)
+    assert caught.value.where.endswith("flow.toml")
+
+
+def test_a_configuration_that_is_not_there(folder):
+    done = invoke("check", "-c", "lost.toml")
+    assert done.exit_code == 2
+    assert "lost.toml: No such file" in done.output
+
+
+def test_the_flow_of_a_configuration_lies_beside_it(write):
+    write("deep/beside.py", "flow = (range(2),)\n")
+    write("deep/beside.toml", 'flow = "beside.py:flow"\n')
+    assert invoke("check", "-c", "deep/beside.toml").exit_code == 0

@@ -1,0 +1,141 @@
+"""``run``: a flow as a program, its output and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.cli.command import invoke, program, run_program
+
+ENDLESS = """
+import itertools
+import threading
+
+from asyncdataflow import DataFlow
+
+def ticks(stuck: bool = False):
+    for number in itertools.count():
+        yield number
+        if stuck:
+            threading.Event().wait()
+        threading.Event().wait(0.001)
+
+def told(number):
+    return f"tick {number}"
+
+flow = DataFlow((ticks, told))
+"""
+FAILS = """
+from asyncdataflow import DataFlow
+
+def numbers():
+    yield 1
+    yield 0
+
+def inverse(n):
+    return 1 / n
+
+flow = DataFlow((numbers, inverse))
+"""
+
+
+def test_results_are_written_one_a_line(squares, folder):
+    assert run_program("run", "squares.py:flow", "limit=3", cwd=folder) == (0, ["0", "1", "4"], "")
+
+
+def test_results_as_json_or_not_at_all(squares):
+    assert invoke("run", "squares", "limit=3", "--json").stdout == "0\n1\n4\n"
+    assert invoke("run", "squares", "limit=3", "--quiet").output == ""
+
+
+def test_a_text_from_file_to_file(write, folder):
+    """Connectors by their schemes, functions by their names."""
+    write("orders.jsonl", '{"n": 1}\n{"n": 2}\n')
+    write(
+        "mymodule.py",
+        "def enrich(order):\n    return {**order, 'seen': True}\ndef save(order):\n    return order['n']\n",
+    )
+    text = "jsonl:orders.jsonl | enrich | jsonl:out.jsonl, save"
+    assert run_program("run", text, "-m", "mymodule", cwd=folder) == (0, ["1", "2"], "")
+    assert [json.loads(each) for each in (folder / "out.jsonl").read_text().splitlines()] == [
+        {"n": 1, "seen": True},
+        {"n": 2, "seen": True},
+    ]
+
+
+def test_a_failure_ends_with_one_and_the_user_s_own_lines(write, folder):
+    path = write("fails.py", FAILS)
+    code, out, err = run_program("run", "fails.py", cwd=folder)
+    assert (code, out) == (1, ["1.0"])
+    lines = err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1] == f'  File "{path}", line 9, in inverse'
+    assert "ZeroDivisionError: division by zero" in lines
+    assert lines[-1] == "in stage inverse (definition[1]), attempt 1 of 1, item: int"
+    assert "_runtime" not in err
+
+
+def test_a_failure_as_json(write):
+    write("fails.py", FAILS)
+    done = invoke("run", "fails.py", "--json")
+    assert done.exit_code == 1
+    told = json.loads(done.stderr)
+    assert told["error"]["type"] == "ZeroDivisionError"
+    assert told["exit_code"] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["squares.py"], ["squares.py", "limit=x"], ["lost.py"], ["squares.py", "--lost"]]
+)
+def test_what_cannot_be_started_ends_with_two(squares, arguments):
+    assert invoke("run", *arguments).exit_code == 2
+
+
+def test_a_flow_that_needs_items_cannot_be_started(write):
+    write("needs.py", "from asyncdataflow import DataFlow\nflow = DataFlow((str.upper,))\n")
+    assert invoke("run", "needs.py").exit_code == 2
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_first_signal_drains(write, folder, number, expected):
+    write("endless.py", ENDLESS)
+    with program("run", "endless.py", cwd=folder) as process:
+        first = process.stdout.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=50)
+    assert process.returncode == expected, err
+    ticks = [first.strip(), *out.splitlines()]
+    assert ticks == [f"tick {number}" for number in range(len(ticks))]
+    assert "Traceback" not in err
+
+
+def test_a_deadline_that_passes_ends_with_three(write, folder):
+    write("endless.py", ENDLESS)
+    timeouts = ["--drain-timeout", "0.2", "--stop-timeout", "0.2"]
+    with program("run", "endless.py", "stuck=true", *timeouts, cwd=folder) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=50)
+    assert process.returncode == 3, err
+    assert "ticks" in err
+
+
+def test_whoever_reads_may_stop_reading(write, folder):
+    write("endless.py", ENDLESS)
+    with program("run", "endless.py", cwd=folder) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        assert process.wait(timeout=50) == 1
+    assert err == ""
+
+
+def test_times_come_from_the_configuration(squares, write):
+    write(
+        "squares.toml",
+        "flow = 'squares.py'\n[params]\nlimit = 1\n[service]\ndrain_timeout = 1\nstop_timeout = 1\n",
+    )
+    assert invoke("run", "-c", "squares.toml").stdout == "0\n"
+    assert invoke("run", "squares.py", "limit=1", "--stop-timeout", "-1").exit_code == 2
