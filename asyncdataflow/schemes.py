@@ -167,15 +167,17 @@ def _as_text(options: Mapping[str, str]) -> dict[str, Text]:
 def _arguments(end: End, target: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
     known = {each.name: each for each in options_of(end)}
     hints = hints_of(end.make)
-    arguments: dict[str, Any] = {end.target: target}
-    for name, value in given.items():
-        if name not in known:
+    arguments: dict[str, Any] = {}
+    for name, value in {end.target: Text(target), **given}.items():
+        if name not in known and name != end.target:
             raise DefinitionError(f"{where}: it has no option {name!r}{nearest(name, known)}")
         try:
-            arguments[name] = converted(value, hints.get(name, Any))
+            arguments[name] = converted(value, hints.get(name, str if name == end.target else Any))
         except ValueError as error:
-            raise DefinitionError(f"{where}: option {name}: {error}") from None
-    missing = [name for name, each in known.items() if each.default is each.empty and name not in given]
+            raise DefinitionError(
+                f"{where}: {'' if name == end.target else 'option '}{name}: {error}"
+            ) from None
+    missing = [name for name, each in known.items() if each.default is each.empty and name not in arguments]
     if missing:
         raise DefinitionError(
             f"{where}: it needs the option {missing[0]}, as in ?{missing[0]}=…, or among the "

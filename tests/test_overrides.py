@@ -22,7 +22,7 @@ def fails(n):
         DataFlow([range(3), a, {"left": a, "right": (a, b)}]),
         DataFlow("numbers | a | a, (a | b)", {"numbers": range(3), "a": a, "b": b}),
         DataFlow((range(3), DataFlow((a, (a, [a, b]))))),
-        DataFlow((range(3), stage(a) | (a, [a, b]))),
+        DataFlow(range(3) | stage(a) | (a, [a, b])),
     ],
     ids=["tuples", "lists", "text", "embedded", "pipes"],
 )

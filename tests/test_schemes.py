@@ -123,6 +123,7 @@ def test_those_of_other_packages_are_there_too():
     assert {"three", "broken", "jsonl"} <= set(scheme_names())
     made = made_of("three:6?step=2 | f")["three"]
     assert isinstance(made, Three)
+    assert list(made.read) == [2, 4, 6]
     with pytest.raises(DefinitionError, match="this connector is no sink"):
         made_of("f | three:6")
 

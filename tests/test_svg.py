@@ -52,7 +52,9 @@ def test_no_box_lies_on_another_or_outside(definition):
     _, _, width, height = map(float, picture.get("viewBox").split())
     found = boxes(picture)
     for at, (x, y, wide, high) in enumerate(found):
-        assert x >= 0 and y >= 0 and x + wide <= width and y + high <= height
+        assert min(x, y) >= 0
+        assert x + wide <= width
+        assert y + high <= height
         for other_x, other_y, other_wide, other_high in found[at + 1 :]:
             apart_x = x + wide < other_x or other_x + other_wide < x
             assert apart_x or y + high < other_y or other_y + other_high < y
@@ -81,7 +83,7 @@ def test_a_name_can_never_be_more_than_a_label(name):
     picture = drawn((range(2), stage(a, name=name)))
     elements = {each.tag.removeprefix(SVG) for each in picture.iter()}
     assert elements == {"svg", "style", "defs", "marker", "path", "rect", "text"}
-    assert {key for each in picture.iter() for key in each.keys()}.isdisjoint({"onload", "href"})
+    assert {key for each in picture.iter() for key in each.attrib}.isdisjoint({"onload", "href"})
     shown = name.replace("\x07", r"\x07").replace("\n", r"\n")
     assert shown in texts(picture)
 

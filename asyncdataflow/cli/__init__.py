@@ -2,3 +2,7 @@
 
 One command a file. ``main`` knows their names, and loads the one that is asked for.
 """
+
+from __future__ import annotations
+
+__all__ = ()

@@ -49,7 +49,7 @@ def command(
         raise Refused("there is no such file", where=str(letters))
     prepared = prepare(asked)
     positions = None if again else f"{letters}.replayed"
-    source = UpTo(JsonLinesSource(letters.resolve(), positions=positions), letters.stat().st_size)
+    source = _Bounded(JsonLinesSource(letters.resolve(), positions=positions), letters.stat().st_size)
     params = _of_part(prepared.flow, prepared.params, source)
     try:
         error = asyncio.run(_replay(prepared.flow, source, params, Results(as_json=as_json, quiet=quiet)))
@@ -81,7 +81,7 @@ def _of_part(flow: DataFlow[Any, Any], params: Any, source: AckableSource[Any]) 
     return {name: value for name, value in params.items() if name in taking or name not in known}
 
 
-class UpTo(AckableSource[Any]):
+class _Bounded(AckableSource[Any]):
     """A file's letters up to where it ended: what is appended meanwhile is for the next time.
 
     Args:
@@ -100,10 +100,10 @@ class UpTo(AckableSource[Any]):
     async def open(self, after: Positions | None = None) -> AsyncIterator[Subscription[Any]]:
         """Open the file."""
         async with self._source.open(after) as session:
-            yield _UpTo(session, self._end)
+            yield _Session(session, self._end)
 
 
-class _UpTo:
+class _Session:
     def __init__(self, session: Subscription[Any], end: int) -> None:
         self._session = session
         self._messages = aiter(session)

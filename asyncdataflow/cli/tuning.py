@@ -15,7 +15,7 @@ from .failure import Refused
 
 __all__ = ("stage_options",)
 
-Connectors = Mapping[str, Mapping[str, Any]]
+_Connectors = Mapping[str, Mapping[str, Any]]
 
 _PLAIN: Final[Mapping[str, Any]] = {
     "concurrency": int,
@@ -33,7 +33,7 @@ _TABLES: Final[Mapping[str, tuple[Callable[..., Any], Any, tuple[str, ...]]]] = 
 _IN_CODE: Final = ("key", "many", "name", "per_worker")
 
 
-def stage_options(written: Mapping[str, Any], connectors: Connectors, where: str) -> dict[str, Any]:
+def stage_options(written: Mapping[str, Any], connectors: _Connectors, where: str) -> dict[str, Any]:
     """Options of ``stage(…)``, from a table of a configuration.
 
     Args:
@@ -47,7 +47,7 @@ def stage_options(written: Mapping[str, Any], connectors: Connectors, where: str
     return {name: _option(name, value, connectors, f"{where}.{name}") for name, value in written.items()}
 
 
-def _option(name: str, value: Any, connectors: Connectors, where: str) -> Any:
+def _option(name: str, value: Any, connectors: _Connectors, where: str) -> Any:
     try:
         if name in _PLAIN:
             return converted(value, _PLAIN[name])
@@ -76,7 +76,7 @@ def _policy(make: Callable[..., Any], table: Mapping[str, Any], fields: tuple[st
     return make(**{name: converted(value, hints.get(name, Any)) for name, value in table.items()})
 
 
-def _on_error(value: Any, connectors: Connectors, where: str) -> Any:
+def _on_error(value: Any, connectors: _Connectors, where: str) -> Any:
     if isinstance(value, str):
         return str(value)
     if (
