@@ -55,7 +55,9 @@ class Reloading:
         self._arguments = list(arguments)
         self._folders = folders
         self._child: Process | None = None
+        self._check: Process | None = None
         self._asked: signal.Signals | None = None
+        self._had_ended = False
         self._end = asyncio.Event()
 
     async def run(self) -> int:
@@ -63,21 +65,24 @@ class Reloading:
         loop = asyncio.get_running_loop()
         for each in _SIGNALS:
             loop.add_signal_handler(each, functools.partial(self._on_signal, each))
-        watching = asyncio.create_task(self._watch())
         try:
-            await self._end.wait()
+            await self._watch()
             return await self._code()
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            await self._kill(self._child)
             for each in _SIGNALS:
                 loop.remove_signal_handler(each)
 
     def _on_signal(self, number: signal.Signals) -> None:
-        self._asked = self._asked or number
+        if self._asked is None:
+            self._asked = number
+            self._had_ended = self._child is None or self._child.returncode is not None
         self._end.set()
         self._send(number)
+        if self._check is not None:
+            # What is found out is of no use any more, and importing somebody's module may take long.
+            with suppress(ProcessLookupError):
+                self._check.kill()
 
     def _send(self, number: signal.Signals) -> None:
         if self._child is not None:
@@ -85,7 +90,7 @@ class Reloading:
                 self._child.send_signal(number)
 
     async def _watch(self) -> None:
-        """Start the child, and again after every change that passes."""
+        """Start the child, and again after every change that passes, until a signal comes."""
         # Imported by its name: an extra, needed by this alone.
         watchfiles: Any = importlib.import_module("watchfiles")
         changes = watchfiles.awatch(
@@ -97,6 +102,8 @@ class Reloading:
         async for changed in changes:
             names = ", ".join(sorted({Path(path).name for _, path in changed}))
             refused = await self._refused()
+            if self._asked is not None:
+                return
             if refused:
                 click.echo(
                     f"{refused}\n{names}: changed, and does not pass its check; the flow runs on as it was",
@@ -113,6 +120,9 @@ class Reloading:
             self._child = await asyncio.create_subprocess_exec(
                 *_python(), *self._arguments, stdin=DEVNULL, process_group=0
             )
+        if self._asked is not None:
+            # While it was being started there was nobody to pass the signal on to.
+            self._send(self._asked)
 
     async def _drain(self) -> None:
         if self._child is not None:
@@ -122,26 +132,30 @@ class Reloading:
     async def _refused(self) -> str:
         """What ``check`` says against the flow as it is now."""
         checked = ["check", *_for_check(self._arguments[1:])]
-        check = await asyncio.create_subprocess_exec(
+        self._check = check = await asyncio.create_subprocess_exec(
             *_python(), *checked, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
         )
         try:
             said, _ = await check.communicate()
-        except asyncio.CancelledError:
-            with suppress(ProcessLookupError):
-                check.kill()
-            await check.wait()
-            raise
+        finally:
+            await self._kill(check)
+            self._check = None
         return said.decode(errors="replace").strip() if check.returncode else ""
+
+    async def _kill(self, process: Process | None) -> None:
+        """Where it has not ended: nothing is left running when something here fails."""
+        if process is not None and process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     async def _code(self) -> int:
         """The child's, which has been told to end; killed by that signal is as good as ended by it."""
         asked = INTERRUPTED if self._asked is signal.SIGINT else 0
-        if self._child is None:
+        if self._child is None or self._had_ended:
             return asked
-        already = self._child.returncode is not None
         code = await self._child.wait()
-        return asked if already or code == -(self._asked or 0) else code
+        return asked if code == -(self._asked or 0) else code
 
 
 def _python() -> list[str]:
