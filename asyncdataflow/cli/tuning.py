@@ -9,7 +9,7 @@ from ..errors import DefinitionError
 from ..from_text import converted
 from ..hints import hints_of
 from ..naming import nearest
-from ..policy import Buffer, Rate, Retry, dead_letter
+from ..policy import Buffer, Rate, Restart, Retry, dead_letter
 from ..schemes import make_connector, read_connector
 from .failure import Refused
 
@@ -28,6 +28,7 @@ _PLAIN: Final[Mapping[str, Any]] = {
 _TABLES: Final[Mapping[str, tuple[Callable[..., Any], Any, tuple[str, ...]]]] = {
     "buffer": (Buffer, int, ("items", "bytes")),
     "rate": (Rate, float, ("items", "seconds", "burst")),
+    "restart": (Restart, Any, ("attempts", "within", "first", "most", "jitter", "settle")),
     "retry": (Retry, int, ("attempts", "backoff", "factor", "max_backoff", "jitter", "max_elapsed")),
 }
 _IN_CODE: Final = ("key", "many", "name", "per_worker")
