@@ -21,7 +21,7 @@ __all__ = ("serve",)
 _RESTART: Final = Restart()
 
 
-class Planned(Protocol):
+class _Planned(Protocol):
     """What is needed of a ``DataFlow``, which stands a floor above."""
 
     def _planned(self, params: Mapping[str, Any] | None, items: Any, buffer: int) -> Plan:
@@ -29,7 +29,7 @@ class Planned(Protocol):
 
 
 async def serve(
-    flow: Planned,
+    flow: _Planned,
     params: Mapping[str, Any] | None = None,
     *,
     engine: Engine | None = None,
