@@ -25,6 +25,9 @@ __all__ = ("LONGEST_LINE", "MOST_CLIENTS", "Called", "listening")
 LONGEST_LINE: Final = 1 << 20
 MOST_CLIENTS: Final = 64
 
+_STEPS: Final = 4
+"""Of the loop, from a connection that is accepted to one that is known."""
+
 _OWNER_ONLY: Final = stat.S_IRUSR | stat.S_IWUSR
 
 
@@ -71,10 +74,14 @@ async def listening(
     """
     front = _Front(run, most_clients)
     with _bound(Path(path)) as bound:
-        server = await asyncio.start_unix_server(front.serve, sock=bound, limit=longest_line)
+        server = await asyncio.start_unix_server(front.accept, sock=bound, limit=longest_line)
         try:
             yield
         finally:
+            # Closed while a connection is being accepted, asyncio would lose sight of that one.
+            asyncio.get_running_loop().remove_reader(bound)
+            for _ in range(_STEPS):
+                await asyncio.sleep(0)
             server.close()
             await front.let_go()
 
@@ -123,24 +130,27 @@ class _Front:
     def __init__(self, run: Called, most: int) -> None:
         self._run = run
         self._most = most
-        self._clients: set[asyncio.Task[Any]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Another client."""
+        # Known from here on: its task may be cancelled before its first step.
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._clients[task] = writer
+        task.add_done_callback(self._clients.pop)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, to its end."""
-        task = asyncio.current_task()
-        assert task is not None, "called in a task of its own"  # noqa: S101 - for the type checker
-        self._clients.add(task)
         try:
             if len(self._clients) > self._most:
                 await _write(writer, _error("BusyError", f"{self._most} clients are being served"))
             else:
                 await self._answer(reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
-            pass  # It has gone, or is let go: a server's task that raises is only logged.
+        except ConnectionError:
+            pass  # It has gone.
         finally:
-            self._clients.discard(task)
             writer.close()
-            with suppress(ConnectionError, asyncio.CancelledError):
+            with suppress(ConnectionError):
                 await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,11 +176,13 @@ class _Front:
 
     async def let_go(self) -> None:
         """End them all."""
-        clients = list(self._clients)
-        for each in clients:
-            each.cancel()
+        clients = dict(self._clients)
+        for task, writer in clients.items():
+            task.cancel()
+            writer.close()
         if clients:
             await asyncio.wait(clients)
+            await asyncio.gather(*(each.wait_closed() for each in clients.values()), return_exceptions=True)
 
 
 async def _write(writer: asyncio.StreamWriter, told: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -142,6 +143,23 @@ def test_leaving_lets_clients_go_in_the_midst_of_a_call(path):
             await client.__aexit__()
         with pytest.raises(FileNotFoundError):
             await asyncio.open_unix_connection(str(path))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_a_client_that_comes_as_the_service_goes_is_let_go(path, steps):
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.setblocking(False)
+            async with DataFlow((double,)).open() as run:
+                async with listening(run, path):
+                    await loop.sock_connect(client, str(path))
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+                with contextlib.suppress(ConnectionResetError):  # It was not even let in.
+                    assert await loop.sock_recv(client, 1) == b""
 
     asyncio.run(main())
 
