@@ -9,7 +9,7 @@ from typing import Any
 from asyncdataflow import DataFlow, stage
 from asyncdataflow.operators import map_batches
 
-from .shape import SLOW, Built, Shape, step, thread_step
+from .shape import SLOW, Built, Shape, report, step, thread_step
 
 __all__ = ("SHAPES",)
 
@@ -70,7 +70,10 @@ def calls_through_branches() -> Built:
     return flow, claim
 
 
-def _pair(one: int, other: int) -> tuple[int, int]:
+def _pair(one: Any, other: Any) -> tuple[int, int]:
+    if not isinstance(one, int) or not isinstance(other, int):
+        # Of a row that has failed already, nobody would hear what is raised here.
+        report(f"a function was called with a row that has a hole: {one!r}, {other!r}")
     return one, other
 
 
