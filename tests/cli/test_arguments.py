@@ -129,7 +129,7 @@ def test_policies_of_a_configuration_work(tuned, write, folder):
         ("retry = { attempt = 2 }", "stages.half.retry.attempt: no such key; did you mean 'attempts'?"),
         ("retry = { jitter = 2 }", "Retry(jitter=)"),
         ("restart = 3", "Restart(…) is needed"),
-        ("restart = { most = 0 }", "Restart("),
+        ("restart = { jitter = 2 }", "Restart(jitter=)"),
         ("key = 'x'", "this is said in the definition, stage(…, key=…)"),
         ("on_error = { dead_leter = 'x' }", "dead_letter"),
         ("on_error = { dead_letter = 'jsn:x' }", "did you mean 'jsonl'"),
