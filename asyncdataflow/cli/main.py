@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "test": ".test",
     "list": ".list",
     "replay": ".replay",
+    "send": ".send",
 }
 """The module of each command, which has it as ``command``, in the order in which help shows them."""
 

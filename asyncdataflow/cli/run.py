@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from .arguments import Asked, Prepared, flow_arguments, prepare, seconds
+from .calls import serve_calls
 from .failure import FAILED, reported
 from .redaction import WithoutSecrets, current_secrets
 from .reload import reloading
@@ -28,6 +29,11 @@ _STOP: Final = 5.0
 )
 @click.option("--drain-timeout", type=float, callback=seconds, help="Seconds to drain, 30 by default.")
 @click.option("--stop-timeout", type=float, callback=seconds, help="Seconds to stop, 5 by default.")
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    help="The flow takes items: listen here for those of asyncdataflow send.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Do not write the flow's results.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
@@ -40,6 +46,7 @@ def command(
     reload: bool,
     drain_timeout: float | None,
     stop_timeout: float | None,
+    socket: Path | None,
     quiet: bool,
     log_level: str,
 ) -> int:
@@ -65,13 +72,13 @@ def command(
     drain = drain_timeout or service.get("drain_timeout", _DRAIN)
     stop = stop_timeout or service.get("stop_timeout", _STOP)
     try:
-        return _serve(prepared, drain, stop, Results(as_json=as_json, quiet=quiet))
+        return _serve(prepared, drain, stop, Results(as_json=as_json, quiet=quiet), socket)
     except OutputClosed:
         return FAILED
 
 
-def _serve(prepared: Prepared, drain: float, stop: float, results: Results) -> int:
-    code, error = asyncio.run(_outcome(prepared, drain, stop, results))
+def _serve(prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None) -> int:
+    code, error = asyncio.run(_outcome(prepared, drain, stop, results, socket))
     if error is None:
         return code
     try:
@@ -82,10 +89,12 @@ def _serve(prepared: Prepared, drain: float, stop: float, results: Results) -> i
 
 
 async def _outcome(
-    prepared: Prepared, drain: float, stop: float, results: Results
+    prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None
 ) -> tuple[int, Exception | None]:
     """The exit code, or what is to be raised outside ``asyncio.run``, which breaks over some errors."""
     try:
+        if socket is not None:
+            return await serve_calls(prepared, socket, drain_timeout=drain, stop_timeout=stop), None
         served = await prepared.flow.serve(
             prepared.params, drain_timeout=drain, stop_timeout=stop, on_result=results.write
         )

