@@ -31,8 +31,8 @@ _LONGEST_ANSWER: Final = 1 << 26
 def command(socket: Path, items: tuple[str, ...], *, text: bool, timeout: float | None, as_json: bool) -> int:
     r"""Give items to a service, and write what comes of each.
 
-    It listens on SOCKET. Items are JSON, given as arguments or, without any, as the lines of stdin. One that fails is
-    told of on stderr, and the others are sent all the same.
+    It listens on SOCKET. Items are JSON, given as arguments or, without any, as the lines of
+    stdin. One that fails is told of on stderr, and the others are sent all the same.
 
     \b
     asyncdataflow run flow.py:flow --socket service.sock
