@@ -49,6 +49,7 @@ class Answers:
         self._is_cut = self._is_finished = self.is_lost = False
         self._desk: AnswerDesk | None = None
         self.puller: asyncio.Task[Any] | None = None
+        self._watched: asyncio.Task[Any] | None = None
 
     @property
     def desk(self) -> AnswerDesk:
@@ -67,7 +68,8 @@ class Answers:
         self.is_lost = False
         self.puller = asyncio.current_task()
         # Whatever comes of the opening, nobody waits for it for ever.
-        if self.puller is not None:
+        if self.puller is not None and self.puller is not self._watched:
+            self._watched = self.puller
             self.puller.add_done_callback(self._tell)
         return None if self._resume is None else await self._resume.wait()
 

@@ -222,6 +222,11 @@ class Reading(Making):
             if not all(each.abandoned for each in self.outlet.channels):
                 raise
             self.leaving.go_on()
+        except Exception as error:
+            # On the way out of a session that has failed: what it has given is settled all the same.
+            if self._restarts.failure is None:
+                raise
+            self._restarts.also(error)
         finally:
             answers.puller = None
 
@@ -240,7 +245,7 @@ class Reading(Making):
         turn, free = Turn(self._loop), self.outlet.free
         ahead = self._ahead(items)
         self._stop_making = self._stopper(items)
-        while not self.leaving.asked and not (self.draining and self._is_drained()):
+        while not self.leaving.asked and not self._is_lost and not (self.draining and self._is_drained()):
             room = 0 if ahead is None else min(free(), self._wanted)
             if not room and turn.patience:
                 await turn.give_way()
@@ -273,6 +278,11 @@ class Reading(Making):
                 await asyncio.sleep(0)
             if self._answers is not None and not await self._answers.wait_for_room():
                 return
+
+    @property
+    def _is_lost(self) -> bool:
+        """It is a session that can be told nothing any more."""
+        return self._answers is not None and self._answers.is_lost
 
     @property
     def _wanted(self) -> int:

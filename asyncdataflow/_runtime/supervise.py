@@ -158,11 +158,12 @@ class TrackedSupervisor(Supervisor):
         """As in ``Supervisor``."""
         if isinstance(self._on_error, TellCaller):
             self.annotate(error, item, attempt)
-            self._counters.failed += 1
             if self.leaves_hole:
+                # The hole is sent in its place, and counted as that.
                 item.part(HOLE).fail(error)
                 item.item = HOLE
             else:
+                self._counters.failed += 1
                 item.fail(error)
             return
         try:

@@ -150,7 +150,7 @@ class OpenRun(Generic[Out]):
 
         Args:
             timeout: Seconds after which the run is stopped; what is then unsettled is counted in a
-                ``ShutdownTimeoutError``.
+                ``ShutdownTimeoutError``, unless calls still wait for their turn: these are told themselves.
         """
         if self._draining:
             return

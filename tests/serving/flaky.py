@@ -19,11 +19,14 @@ class Flaky(AckableSource):
         pulls: Items in place of which a pull raises.
         answers: Items of which it cannot be told, nor of any other in that session.
         closes: Sessions that raise when they are left.
+        hang_ups: Sessions whose messages raise when they are closed, as a lost connection does.
     """
 
     has_positions = True
 
-    def __init__(self, items=10, *, opens=(), pulls=(), answers=(), closes=(), most=1000, silent=False):
+    def __init__(
+        self, items=10, *, opens=(), pulls=(), answers=(), closes=(), hang_ups=(), most=1000, silent=False
+    ):
         self.left = list(range(items))
         self.acked, self.nacked, self.seen_after = [], [], []
         self.sessions = 0
@@ -31,6 +34,7 @@ class Flaky(AckableSource):
         self.max_unacked = most
         self.silent = silent
         self.opens, self.pulls, self.answers, self.closes = map(set, (opens, pulls, answers, closes))
+        self.hang_ups = hang_ups
 
     @asynccontextmanager
     async def open(self, after=None):
@@ -57,7 +61,11 @@ class _Session:
         self.given, self.answered = set(), set()
         self.broken = self.over = False
 
-    async def __aiter__(self):
+    def __aiter__(self):
+        messages = self._messages()
+        return _Lost(messages) if self.source.sessions in self.source.hang_ups else messages
+
+    async def _messages(self):
         for item in [each for each in self.source.left if each > self.done]:
             if item in self.source.pulls:
                 self.source.pulls.discard(item)
@@ -85,3 +93,18 @@ class _Session:
                 self.source.acked.append(item)
             else:
                 self.source.nacked.append(item)
+
+
+class _Lost:
+    def __init__(self, messages):
+        self.messages = messages
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await anext(self.messages)
+
+    async def aclose(self):
+        await self.messages.aclose()
+        raise ConnectionError("cannot say goodbye")

@@ -40,6 +40,13 @@ class TestASourceThatIsAnswered:
         assert (source.left, source.nacked, source.sessions) == ([], [], 3)
         assert ended.stats.stages["Flaky"].retried == 2
 
+    def test_is_opened_anew_where_its_messages_cannot_even_be_closed(self):
+        """What it has given is settled first all the same, and the next session is told."""
+        source = Flaky(pulls=[3], hang_ups=[1], most=2)
+        _, results = served(DataFlow((source, slowly)))
+        assert results == source.acked == list(range(10))
+        assert (source.nacked, source.sessions) == ([], 2)
+
     def test_is_opened_anew_where_it_cannot_be_opened(self):
         source = Flaky(opens=[1, 2])
         assert served(DataFlow((source, slowly)))[1] == list(range(10))
