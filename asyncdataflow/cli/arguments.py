@@ -54,6 +54,16 @@ class Asked:
     app_dir: Path | None = None
     workers: tuple[str, ...] = ()
 
+    def as_typed(self) -> list[str]:
+        """The arguments for a command of its own on the same flow, as which they may be typed."""
+        options = [
+            *(f"--module={each}" for each in self.modules),
+            *(f"--config={each}" for each in (self.config,) if each is not None),
+            *(f"--app-dir={each}" for each in (self.app_dir,) if each is not None),
+            *(f"--workers={each}" for each in self.workers),
+        ]
+        return [*options, "--", *self.arguments]
+
 
 def json_option(command: Callable[..., None]) -> Callable[..., None]:
     """``--json``."""

@@ -16,20 +16,19 @@ from typing import Any, Final
 import click
 
 from ..connectors.extra import need
+from .arguments import Asked
 from .failure import INTERRUPTED
 
 __all__ = ("Reloading", "reloading")
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-# What a run has and a check has not.
-_WITH_VALUE: Final = ("--drain-timeout", "--stop-timeout", "--log-level")
-_WITHOUT_VALUE: Final = ("--quiet", "-q", "--json")
 
 
-async def reloading(folders: Sequence[Path]) -> int:
+async def reloading(asked: Asked, folders: Sequence[Path]) -> int:
     """Run this very command without ``--reload``, again after each change that passes its check.
 
     Args:
+        asked: The flow, as this command was told it: that is checked.
         folders: Python and TOML files below these are watched.
 
     Returns:
@@ -40,7 +39,7 @@ async def reloading(folders: Sequence[Path]) -> int:
     """
     need("watchfiles", "reload", "run --reload")
     written = [each for each in sys.argv[1:] if each != "--reload"]
-    return await Reloading(written, folders).run()
+    return await Reloading(written, ["check", *asked.as_typed()], folders).run()
 
 
 class Reloading:
@@ -48,11 +47,13 @@ class Reloading:
 
     Args:
         arguments: Those of the child, ``run`` first.
+        check: Those of the command that checks what has changed.
         folders: What is watched.
     """
 
-    def __init__(self, arguments: Sequence[str], folders: Sequence[Path]) -> None:
+    def __init__(self, arguments: Sequence[str], check: Sequence[str], folders: Sequence[Path]) -> None:
         self._arguments = list(arguments)
+        self._checked = list(check)
         self._folders = folders
         self._child: Process | None = None
         self._check: Process | None = None
@@ -131,9 +132,8 @@ class Reloading:
 
     async def _refused(self) -> str:
         """What ``check`` says against the flow as it is now."""
-        checked = ["check", *_for_check(self._arguments[1:])]
         self._check = check = await asyncio.create_subprocess_exec(
-            *_python(), *checked, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+            *_python(), *self._checked, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
         )
         try:
             said, _ = await check.communicate()
@@ -160,17 +160,3 @@ class Reloading:
 
 def _python() -> list[str]:
     return [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "asyncdataflow"]
-
-
-def _for_check(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a run without those that a check does not have."""
-    kept: list[str] = []
-    left = iter(arguments)
-    for each in left:
-        name, equals, _ = each.partition("=")
-        if name in _WITH_VALUE:
-            if not equals:
-                next(left, None)
-        elif name not in _WITHOUT_VALUE:
-            kept.append(each)
-    return kept

@@ -65,7 +65,7 @@ def command(
     """
     if reload:
         beside = [asked.config.resolve().parent] if asked.config is not None else []
-        return asyncio.run(reloading([asked.app_dir or Path.cwd(), *beside]))
+        return asyncio.run(reloading(asked, [asked.app_dir or Path.cwd(), *beside]))
     prepared = prepare(asked)
     _set_up_log(log_level)
     service = prepared.configuration.service

@@ -6,8 +6,7 @@ import signal
 
 import pytest
 
-from asyncdataflow.cli import reload
-from asyncdataflow.cli.reload import _for_check
+from asyncdataflow.cli import check, reload, run
 from asyncdataflow.errors import MissingExtraError
 from tests.cli.command import DEADLINE, invoke, program
 
@@ -62,6 +61,29 @@ def test_without_watchfiles_it_is_said_what_to_install(squares, monkeypatch):
     assert "pip install 'asyncdataflow[reload]'" in done.output
 
 
-def test_a_check_is_given_what_it_knows():
-    asked = ["f.py", "a=1", "-q", "--json", "--drain-timeout", "3", "--log-level=debug", "--workers", "x=2"]
-    assert _for_check(asked) == ["f.py", "a=1", "--workers", "x=2"]
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--socket", "b.sock", "--drain-timeout", "3", "--log-level=debug", "a=1", "--workers", "square=2"],
+        ["-qc", "t.toml", "-m", "squares.py", "--json", "--app-dir", "."],
+        ["--socket=b.sock", "a=--socket"],
+        ["-q", "--", "a=1"],
+    ],
+)
+def test_a_check_is_given_the_flow_and_nothing_else_of_a_run(squares, monkeypatch, more):
+    checked = []
+
+    async def noted(self):
+        checked.append(self._checked)
+        return 0
+
+    monkeypatch.setattr(reload, "need", lambda *_: None)
+    monkeypatch.setattr(reload.Reloading, "run", noted)
+    assert invoke("run", "--reload", "squares.py", *more).exit_code == 0
+    seen = []
+    monkeypatch.setattr(check, "prepare", lambda asked: seen.append(asked) or 1 / 0)
+    monkeypatch.setattr(run, "prepare", lambda asked: seen.append(asked) or 1 / 0)
+    invoke("run", "squares.py", *more)
+    invoke(*checked[0])
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
