@@ -6,6 +6,7 @@ configuration that is named there, and from nowhere else.
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import importlib
 import importlib.util
@@ -82,14 +83,19 @@ def load_module(name: str, folder: Path) -> ModuleType:
             return _from_file(folder / name)
         _look_in(folder)
         return importlib.import_module(name)
-    except (Refused, SystemExit, KeyboardInterrupt):
+    except (Refused, KeyboardInterrupt):
         raise
+    except SystemExit as error:
+        raise Refused(
+            f'{name} ends the program when it is loaded; put that under if __name__ == "__main__":',
+            where=line_of(error),
+        ) from None
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             hint = f"; is {name}.py meant?" if (folder / f"{name}.py").exists() else ""
             raise Refused(f"there is no module {name!r} in {folder} or where Python looks{hint}") from None
         raise _failed(name, error) from error
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         raise _failed(name, error) from error
 
 
@@ -148,7 +154,7 @@ def _as_flow(found: Any, target: str, attribute: str) -> DataFlow[Any, Any]:
     )
 
 
-def _failed(name: str, error: Exception) -> Refused:
+def _failed(name: str, error: BaseException) -> Refused:
     """The user's module raised: what, and where in it."""
     if isinstance(error, DefinitionError | MissingExtraError):
         return Refused(str(error), where=line_of(error))

@@ -83,6 +83,21 @@ def test_a_module_that_raises_is_told_with_its_line(write, code, line):
     assert f"broken.py:{line}: broken.py cannot be loaded" in done.output
 
 
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import sys\n\nsys.exit(0)\n", "ends the program when it is loaded; put that under if __name__"),
+        ("import asyncio\n\nraise asyncio.CancelledError\n", "cannot be loaded: CancelledError"),
+    ],
+)
+def test_a_module_that_ends_the_program_is_refused(write, code, says):
+    write("ends.py", code)
+    done = invoke("check", "ends.py")
+    assert done.exit_code == 2
+    assert "ends.py:3: ends.py" in done.output
+    assert says in done.output
+
+
 def test_a_wrong_definition_is_told_with_its_line_and_place(write):
     write("wrong.py", "from asyncdataflow import DataFlow\n\nflow = DataFlow(\n    (range(3), 7)\n)\n")
     done = invoke("check", "wrong.py")
