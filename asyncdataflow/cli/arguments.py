@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import click
 
@@ -192,10 +193,22 @@ def _params(
     params: dict[str, Any] = {}
     for name, value in given.items():
         try:
-            params[name] = converted(value, annotations.get(name, Any))
+            annotation = annotations.get(name, Any)
+            meant = Text(value) if isinstance(value, str) and not _takes_text(annotation) else value
+            params[name] = converted(meant, annotation)
         except ValueError as error:
             raise Refused(f"the parameter {name!r}: {error}") from None
     return params
+
+
+def _takes_text(annotation: Any) -> bool:
+    """Whether text of a configuration may be meant as the text that it is."""
+    kind = get_origin(annotation) or annotation
+    if kind in (Union, types.UnionType):
+        return any(_takes_text(each) for each in get_args(annotation))
+    if kind is Literal:
+        return False
+    return kind in (str, object, Iterable) or not isinstance(kind, type)
 
 
 def _annotations(graph: Graph, resources: Mapping[str, Any]) -> dict[str, Any]:

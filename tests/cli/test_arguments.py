@@ -146,3 +146,33 @@ def test_options_that_cannot_be(tuned, write, options, says):
 
 def test_no_flow_at_all(folder):
     assert "which flow?" in invoke("check").output
+
+
+@pytest.mark.parametrize(
+    ("annotation", "written", "value"),
+    [
+        ("datetime.date", "2026-11-23", "datetime.date(2026, 11, 23)"),
+        ("int", "5", "5"),
+        ("int | None", "5", "5"),
+        ("Literal[1, 2]", "2", "2"),
+        ("str", "5", "'5'"),
+        ("int | str", "5", "'5'"),
+        ("object", "5", "'5'"),
+        ("Annotated[str, 'note']", "5", "'5'"),
+    ],
+)
+def test_text_of_a_configuration_is_what_its_annotation_says(write, annotation, written, value):
+    write(
+        "shown.py",
+        "import datetime\nfrom typing import Annotated, Literal\n"
+        f"def shown(given: {annotation}):\n    yield repr(given)\nflow = (shown,)\n",
+    )
+    write("shown.toml", f'flow = "shown.py"\n[params]\ngiven = "{written}"\n')
+    assert invoke("run", "-c", "shown.toml").stdout == f"{value}\n"
+
+
+def test_text_of_a_configuration_that_cannot_be_it_is_refused(squares, write):
+    write("five.toml", 'flow = "squares.py"\n[params]\nlimit = "five"\n')
+    done = invoke("check", "-c", "five.toml")
+    assert done.exit_code == 2
+    assert "the parameter 'limit': a whole number is needed" in done.output
