@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -16,7 +15,7 @@ from ..signature import written_at
 from ..typed import misfits
 from .arguments import Asked, Prepared, flow_arguments, prepare
 from .failure import USAGE, reported
-from .redaction import say
+from .redaction import say, say_as_json
 
 __all__ = ("command",)
 
@@ -42,7 +41,10 @@ def command(
     prepared = prepare(asked)
     problems = [*misfits(prepared.flow.graph), *_of_params(prepared)]
     told = _told(prepared, problems)
-    say(json.dumps(told, ensure_ascii=False) if as_json else "\n".join(_lines(told)))
+    if as_json:
+        say_as_json(told)
+    else:
+        say("\n".join(_lines(told)))
     return USAGE if problems else 0
 
 

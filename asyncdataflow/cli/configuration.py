@@ -125,7 +125,9 @@ class _Filled:
         if isinstance(value, list):
             return [self._value(each, key) for each in value]
         filled = self._text(value, key) if isinstance(value, str) else value
-        self._secrets.notice(filled, key.rpartition(".")[2])
+        names = key.split(".")
+        # What a stage is called says nothing of its options.
+        self._secrets.notice(filled, *(names[2:] if names[0] == "stages" else names))
         return filled
 
     def _text(self, value: str, key: str) -> str:

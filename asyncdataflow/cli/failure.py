@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Final, ParamSpec
 import click
 
 from ..errors import DefinitionError, MissingExtraError, ParameterError, ShutdownTimeoutError
-from .redaction import say
+from .redaction import say, say_as_json
 
 __all__ = ("FAILED", "INTERRUPTED", "LEFT_BEHIND", "USAGE", "Refused", "line_of", "reported")
 
@@ -80,7 +79,7 @@ def _code_of(error: Exception) -> int:
 
 def _tell(error: Exception, code: int, *, as_json: bool) -> None:
     if as_json:
-        say(json.dumps(_as_dict(error, code), ensure_ascii=False), err=True)
+        say_as_json(_as_dict(error, code), err=True)
         return
     if code == FAILED:
         text = _trace_of(error)

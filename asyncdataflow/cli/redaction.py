@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote
 
 import click
 
-__all__ = ("Secrets", "WithoutSecrets", "current_secrets", "say")
+__all__ = ("Secrets", "WithoutSecrets", "current_secrets", "say", "say_as_json")
 
 _TELLING: Final = re.compile(
-    r"pass(word|wd|phrase)?$|passwd|password|secret|token|credential|api_?key|private_?key|auth",
+    r"(^|[_-])pass$|pass(word|wd|phrase)|secret|credential|(api|private|access)[_-]?key"
+    r"|(^|[_-])(token|auth(orization)?)$|(^|access|auth|api|refresh|bearer)[_-]?tokens?$",
     re.IGNORECASE,
 )
+_IN_QUERY: Final = re.compile(r"[?&;](?P<name>[\w.-]+)=(?P<value>[^&;#\s'\"]+)")
 _IN_ADDRESS: Final = re.compile(
     r"://[^/\s@]*?:(?P<address>[^\s]+)@|\bpassword\s*=\s*(?P<word>'[^']*'|[^\s;&]+)"
 )
 _SHOWN: Final = "***"
+# Shorter ones are in everything, and would be found in words and numbers that are none.
+_SHORTEST: Final = 4
 
 
 class Secrets:
@@ -43,12 +49,21 @@ class Secrets:
         elif isinstance(value, list):
             for each in value:
                 self.notice(each, *names)
-        else:
+        elif value is not None and not isinstance(value, bool):
             text = str(value)
+            if text.startswith(("{", "[")):
+                self._notice_json(text, *names)
             if any(_TELLING.search(name) for name in names):
                 self._add(text)
             for found in _IN_ADDRESS.finditer(text):
                 self._add((found["address"] or found["word"]).strip("'"))
+            for found in _IN_QUERY.finditer(text):
+                if _TELLING.search(found["name"]):
+                    self._add(found["value"])
+
+    def _notice_json(self, text: str, *names: str) -> None:
+        with suppress(ValueError, RecursionError):
+            self.notice(json.loads(text), *names)
 
     def redact(self, text: str) -> str:
         """The text without the secrets."""
@@ -57,14 +72,24 @@ class Secrets:
             text = text.replace(secret, _SHOWN)
         return text
 
+    def redact_all(self, told: Any) -> Any:
+        """The texts in lists and tables without the secrets; numbers and names as they are."""
+        if isinstance(told, dict):
+            return {name: self.redact_all(each) for name, each in told.items()}
+        if isinstance(told, list):
+            return [self.redact_all(each) for each in told]
+        return self.redact(told) if isinstance(told, str) else told
+
     def _add(self, secret: str) -> None:
-        self._values.update(each for each in _forms(secret) if each)
+        if len(secret) >= _SHORTEST:
+            self._values.update(each for each in _forms(secret) if len(each) >= _SHORTEST)
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """As it is, and as addresses and ``repr`` have it."""
-    yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), unquote(secret))
-    yield repr(secret)[1:-1]
+    """As it is, and as addresses, ``repr`` and JSON have it."""
+    yield from (quote(secret), quote(secret, safe=""), quote_plus(secret), unquote(secret))
+    for each in (secret, repr(secret)[1:-1]):
+        yield from (each, json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1])
 
 
 def current_secrets() -> Secrets:
@@ -76,6 +101,11 @@ def current_secrets() -> Secrets:
 def say(text: str, *, err: bool = False) -> None:
     """Write something to stdout or stderr, without the secrets."""
     click.echo(current_secrets().redact(text), err=err)
+
+
+def say_as_json(told: Any, *, err: bool = False) -> None:
+    """Write something as JSON, its texts without the secrets."""
+    click.echo(json.dumps(current_secrets().redact_all(told), ensure_ascii=False), err=err)
 
 
 class WithoutSecrets(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -21,6 +22,54 @@ def test_what_is_secret_is_known_by_its_name_or_its_place():
     text = "first-secret second-secret third-secret fourth-secret shown me h"
     assert secrets.redact(text) == "*** *** *** *** shown me h"
     assert "secret" not in repr(secrets)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("https://h/x?a=1&token=hunter2&b=2", "url"),
+        ("https://h/x?api_key=hunter2", "url"),
+        ('{"password": "hunter2"}', "db"),
+        ('[{"key": "hunter2"}]', "credentials"),
+    ],
+)
+def test_what_is_secret_within_a_value(value, name):
+    secrets = Secrets()
+    secrets.notice(value, name)
+    assert secrets.redact("with hunter2") == "with ***"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_tokens", "8192"),
+        ("num_tokens", "8192"),
+        ("author", "within"),
+        ("compass", "north"),
+        ("token", "in"),
+        ("auth", True),
+    ],
+)
+def test_what_only_looks_secret_is_shown(name, value):
+    secrets = Secrets()
+    secrets.notice(value, name)
+    assert secrets.redact(f"is {value}") == f"is {value}"
+
+
+def test_names_of_tables_around_a_value_count(write):
+    write("rows.py", 'def rows(credentials):\n    yield int(credentials["key"])\nflow = (rows,)\n')
+    write("rows.toml", '[params.credentials]\nkey = "hunter2"\n')
+    done = invoke("run", "rows.py", "-c", "rows.toml")
+    assert "invalid literal for int() with base 10: '***'" in done.output
+    assert "hunter2" not in done.output
+
+
+def test_json_is_redacted_and_stays_json(write):
+    write("shows.py", SHOWS)
+    done = invoke("run", "shows.py", "--json", 'password=a"b\\c-é', "dsn=x")
+    assert "no such user: *** at x" in json.loads(done.stderr.splitlines()[-1])["error"]["text"]
+    counted = json.loads(invoke("check", "shows.py", "--json", "--workers", "rows=1", "password=1024").stdout)
+    assert counted["stages"][0]["concurrency"] == 1
 
 
 @pytest.mark.parametrize("form", [CANARY, "c4n%2Fry%2Bx%251", "c4n/ry%2Bx%251"])
