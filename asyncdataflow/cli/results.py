@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any
 
+import click
+
 __all__ = ("OutputClosed", "Results")
 
 
@@ -30,15 +32,21 @@ class Results:
         """Write one result.
 
         Raises:
-            OutputClosed: Nobody reads.
+            OutputClosed: Nobody reads, or it cannot be written, which has been said on stderr.
         """
         if self._quiet:
             return
+        if sys.stdout is None:
+            # So it is where the program was started with its stdout closed.
+            click.echo("Error: there is no stdout to write results to; -q writes none", err=True)
+            raise OutputClosed
         text = json.dumps(result, ensure_ascii=False, default=str) if self._as_json else str(result)
         try:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                click.echo(f"Error: results cannot be written to stdout: {error.strerror}", err=True)
             # At exit Python flushes stdout once more, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise OutputClosed from None

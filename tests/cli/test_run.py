@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.cli.command import invoke, program, run_program
+from tests.cli.command import environment, invoke, program, run_program
 
 ENDLESS = """
 import itertools
@@ -139,3 +142,22 @@ def test_times_come_from_the_configuration(squares, write):
     )
     assert invoke("run", "-c", "squares.toml").stdout == "0\n"
     assert invoke("run", "squares.py", "limit=1", "--stop-timeout", "-1").exit_code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize(
+    ("to", "says"), [(">&-", "there is no stdout"), (">/dev/full", "No space left on device")]
+)
+def test_results_that_cannot_be_written_are_said_in_a_line(squares, folder, to, says):
+    shell = ["sh", "-c", f'exec "$0" -m asyncdataflow run squares.py limit=3 --log-level error {to}']
+    done = subprocess.run(
+        [*shell, sys.executable],
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
