@@ -8,6 +8,7 @@ import click
 
 from ..bound import bound
 from ..delivery import has_answered_source
+from ..draw import printable
 from ..errors import ParameterError
 from ..graph import Graph, named
 from ..parameters import check as check_params
@@ -97,7 +98,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
         + (f", {each['written_at']}" if each["written_at"] else "")
         for each in told["stages"]
     ]
-    return [
+    lines = [
         f"{told['flow']}: {len(stages)} stages, {told['edges']} edges",
         *stages,
         f"memory: at most {told['bound']['source_items']} source items at once{size}",
@@ -105,3 +106,4 @@ def _lines(told: dict[str, Any]) -> list[str]:
         *(f"wrong: {each}" for each in told["problems"]),
         "" if told["problems"] else "nothing is wrong",
     ][: None if not told["problems"] else -1]
+    return [printable(each) for each in lines]

@@ -86,3 +86,14 @@ def test_a_definition_that_would_stand_still(write):
     assert "nothing would move any more" in told["error"]["text"]
     assert told["error"]["where"].endswith("stuck.py:5")
     assert told["exit_code"] == 2
+
+
+def test_names_are_written_without_what_a_terminal_obeys(write):
+    write(
+        "named_badly.py",
+        "from asyncdataflow import stage\n"
+        "flow = (range(3), stage(str, name='a\\nwrong: b\\x1b[2J\\u202ec'))\n",
+    )
+    done = invoke("check", "named_badly.py")
+    assert done.exit_code == 0, done.output
+    assert "  a\\nwrong: b\\x1b[2J\\u202ec: " in done.output
