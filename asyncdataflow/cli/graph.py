@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from ..graph import Graph, named
 from .arguments import Asked, flow_arguments, prepare
-from .failure import reported
+from .failure import Refused, reported
 
 __all__ = ("command",)
+
+_ENDINGS: Final[Mapping[str, str]] = {
+    ".svg": "svg",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".txt": "text",
+    "": "text",
+}
 
 
 @click.command("graph")
@@ -39,21 +50,32 @@ def command(
 
     SVG is drawn here and needs nothing. With --json: its stages and edges.
     """
+    chosen = "json" if as_json else form or _form_of(output)
     flow = prepare(asked).flow
-    drawn = (
-        json.dumps(_as_dict(flow.graph), ensure_ascii=False)
-        if as_json
-        else flow.draw(form or _form_of(output))
-    )
+    drawn = json.dumps(_as_dict(flow.graph), ensure_ascii=False) if as_json else flow.draw(chosen)
     if output is None:
         click.echo(drawn)
     else:
-        output.write_text(drawn + "\n", encoding="utf-8")
+        try:
+            output.write_text(drawn + "\n", encoding="utf-8")
+        except OSError as error:
+            raise Refused(f"cannot be written: {error.strerror}", where=str(output)) from None
 
 
 def _form_of(output: Path | None) -> str:
-    endings = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".mermaid": "mermaid"}
-    return endings.get(output.suffix, "text") if output is not None else "text"
+    """By the name's ending.
+
+    Raises:
+        Refused: It is that of something which is not drawn here.
+    """
+    if output is None:
+        return "text"
+    if output.suffix not in _ENDINGS:
+        known = ", ".join(each for each in _ENDINGS if each)
+        raise Refused(
+            f"{output.name}: nothing is drawn as {output.suffix}; there are {known}, or say --format"
+        )
+    return _ENDINGS[output.suffix]
 
 
 def _as_dict(graph: Graph) -> dict[str, Any]:

@@ -32,3 +32,15 @@ def test_as_json(squares):
     told = json.loads(invoke("graph", "squares", "--json").stdout)
     assert told["edges"] == [{"source": "numbers", "target": "square", "dead_letters": False}]
     assert told["outputs"] == ["square"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("w.png", "nothing is drawn as .png"), ("no/dir/w.svg", "no/dir/w.svg: cannot be written")],
+)
+def test_a_file_that_cannot_be_is_refused(squares, folder, name, says):
+    done = invoke("graph", "squares:flow", "-o", name)
+    assert done.exit_code == 2
+    assert says in done.output
+    assert "Traceback" not in done.output
+    assert not (folder / name).exists()
