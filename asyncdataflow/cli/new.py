@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import keyword
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -43,10 +44,7 @@ def command(name: str, folder: Path, as_json: bool) -> None:
     if there:
         raise Refused(f"{', '.join(there)}: already there, and nothing is written over")
     _refuse_name(name)
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in contents.items():
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+    _write(folder, contents)
     written = [str(path) for path in contents]
     commands = [
         f"asyncdataflow run {written[0]}:flow count=5",
@@ -57,6 +55,16 @@ def command(name: str, folder: Path, as_json: bool) -> None:
         click.echo(json.dumps({"written": written, "commands": commands}))
     else:
         click.echo("\n".join([*(f"wrote {each}" for each in written), "", *commands]))
+
+
+def _write(folder: Path, contents: Mapping[Path, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in contents.items():
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise Refused(f"cannot be written: {error.strerror}", where=str(error.filename or folder)) from None
 
 
 def _refuse_name(name: str) -> None:

@@ -53,3 +53,10 @@ def test_elsewhere_and_as_json(folder):
     assert told["written"] == ["deep/er/placed.py", "deep/er/test_placed.py", "deep/er/placed.toml"]
     assert all((folder / each).exists() for each in told["written"])
     assert told["commands"][1] == "asyncdataflow run -c deep/er/placed.toml"
+
+
+def test_a_folder_that_cannot_be_made_is_said(write):
+    write("file", "")
+    done = invoke("new", "placed", "--dir", "file/below")
+    assert done.exit_code == 2
+    assert "file/below: cannot be written: Not a directory" in done.output
