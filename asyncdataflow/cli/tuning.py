@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..errors import DefinitionError
-from ..from_text import converted
+from ..from_text import Text, converted
 from ..hints import hints_of
 from ..naming import nearest
 from ..policy import Buffer, Rate, Restart, Retry, dead_letter
@@ -51,7 +51,7 @@ def stage_options(written: Mapping[str, Any], connectors: _Connectors, where: st
 def _option(name: str, value: Any, connectors: _Connectors, where: str) -> Any:
     try:
         if name in _PLAIN:
-            return converted(value, _PLAIN[name])
+            return converted(Text(value) if isinstance(value, str) else value, _PLAIN[name])
         if name in _TABLES:
             make, short, fields = _TABLES[name]
             return _policy(make, value, fields, where) if isinstance(value, dict) else converted(value, short)

@@ -103,3 +103,12 @@ def test_the_flow_of_a_configuration_lies_beside_it(write):
     write("deep/beside.py", "flow = (range(2),)\n")
     write("deep/beside.toml", 'flow = "beside.py:flow"\n')
     assert invoke("check", "-c", "deep/beside.toml").exit_code == 0
+
+
+def test_an_option_of_a_stage_that_is_text_is_read_or_refused_with_its_place(squares, write):
+    write("tuned.toml", 'flow = "squares.py"\n[stages.square]\nconcurrency = "2"\n')
+    assert "square: loop ×2" in invoke("check", "-c", "tuned.toml").output
+    write("tuned.toml", 'flow = "squares.py"\n[stages.square]\nconcurrency = "two"\n')
+    done = invoke("check", "-c", "tuned.toml")
+    assert done.exit_code == 2
+    assert "tuned.toml: stages.square.concurrency: a whole number is needed" in done.output
