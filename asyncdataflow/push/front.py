@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -27,6 +27,9 @@ MOST_CLIENTS: Final = 64
 
 _STEPS: Final = 4
 """Of the loop, from a connection that is accepted to one that is known."""
+
+_LAST_BYTES: Final = 1.0
+"""Seconds that clients have to read what they were answered, once they are let go."""
 
 _OWNER_ONLY: Final = stat.S_IRUSR | stat.S_IWUSR
 
@@ -175,14 +178,26 @@ class _Front:
             return _error(type(error).__qualname__, describe_error(error))
 
     async def let_go(self) -> None:
-        """End them all."""
+        """End them all, also one that does not read."""
         clients = dict(self._clients)
+        if not clients:
+            return
         for task, writer in clients.items():
             task.cancel()
             writer.close()
-        if clients:
+        late = asyncio.get_running_loop().call_later(_LAST_BYTES, _abort, clients.values())
+        try:
             await asyncio.wait(clients)
             await asyncio.gather(*(each.wait_closed() for each in clients.values()), return_exceptions=True)
+        finally:
+            late.cancel()
+            _abort(clients.values())
+
+
+def _abort(writers: Iterable[asyncio.StreamWriter]) -> None:
+    """Close them without what they have not sent yet."""
+    for each in writers:
+        each.transport.abort()
 
 
 async def _write(writer: asyncio.StreamWriter, told: dict[str, Any]) -> None:

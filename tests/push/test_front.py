@@ -13,6 +13,7 @@ import pytest
 
 from asyncdataflow import DataFlow, stage
 from asyncdataflow.errors import ConnectorSetupError
+from asyncdataflow.push import front
 from asyncdataflow.push.front import listening
 
 
@@ -143,6 +144,27 @@ def test_leaving_lets_clients_go_in_the_midst_of_a_call(path):
             await client.__aexit__()
         with pytest.raises(FileNotFoundError):
             await asyncio.open_unix_connection(str(path))
+
+    asyncio.run(main())
+
+
+def test_a_client_that_does_not_read_holds_nothing_up(path, monkeypatch):
+    monkeypatch.setattr(front, "_LAST_BYTES", 0.01)
+    made = asyncio.Event()
+
+    async def much(n):
+        made.set()
+        return "x" * (1 << 22)
+
+    async def main():
+        async with asyncio.timeout(5):
+            async with DataFlow((much,)).open() as run, listening(run, path):
+                _, writer = await asyncio.open_unix_connection(str(path), limit=1)
+                writer.write(b"1\n")
+                await made.wait()
+                while run.under_way:
+                    await asyncio.sleep(0)
+        writer.close()
 
     asyncio.run(main())
 
