@@ -167,15 +167,19 @@ class _Front:
                 return
             await _write(writer, await self._answered(line))
 
-    async def _answered(self, line: bytes) -> dict[str, Any]:
+    async def _answered(self, line: bytes) -> bytes:
         try:
-            item = json.loads(line)
-        except ValueError as error:
+            item = json.loads(line, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
             return _error("BadMessageError", f"a line is no JSON: {error}")
         try:
-            return {"result": await self._run.call(item)}
+            result = await self._run.call(item)
         except Exception as error:  # noqa: BLE001 - whatever failed with it is told to whoever sent it
             return _error(type(error).__qualname__, describe_error(error))
+        try:
+            return _line({"result": result})
+        except Exception as error:  # noqa: BLE001 - also what a result's own __str__ raises
+            return _error("BadResultError", f"what came of it is no JSON: {describe_error(error)}")
 
     async def let_go(self) -> None:
         """End them all, also one that does not read."""
@@ -200,10 +204,20 @@ def _abort(writers: Iterable[asyncio.StreamWriter]) -> None:
         each.transport.abort()
 
 
-async def _write(writer: asyncio.StreamWriter, told: dict[str, Any]) -> None:
-    writer.write(json.dumps(told, ensure_ascii=False, default=str).encode() + b"\n")
+async def _write(writer: asyncio.StreamWriter, told: bytes) -> None:
+    writer.write(told)
     await writer.drain()
 
 
-def _error(kind: str, text: str) -> dict[str, Any]:
-    return {"error": {"type": kind, "text": text}}
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _line(told: dict[str, Any]) -> bytes:
+    return json.dumps(told, ensure_ascii=False, allow_nan=False, default=str).encode() + b"\n"
+
+
+def _error(kind: str, text: str) -> bytes:
+    told = {"error": {"type": kind, "text": text}}
+    # Escaped, a lone surrogate is no reason not to tell what is wrong.
+    return json.dumps(told, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"

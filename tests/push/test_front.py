@@ -77,6 +77,34 @@ def test_each_line_gets_its_own_line(path):
     served(path, play)
 
 
+class Mute:
+    def __str__(self):
+        raise ValueError("mute")
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (b'"\\ud800"\n', "BadResultError"),
+        (b"[" * 100_000 + b"\n", "BadMessageError"),
+        (b"NaN\n", "BadMessageError"),
+        (b"1e999\n", "BadResultError"),
+        (b'"tuple"\n', "BadResultError"),
+        (b'"mute"\n', "BadResultError"),
+    ],
+)
+def test_what_is_no_json_is_told_and_the_client_goes_on(path, line, kind):
+    async def odd(item):
+        return {"tuple": {(1, 2): 3}, "mute": Mute()}.get(str(item), item)
+
+    async def play():
+        async with Asking(path) as client:
+            assert (await client.ask(line))["error"]["type"] == kind
+            assert await client.ask(1) == {"result": 1}
+
+    served(path, play, (odd,))
+
+
 def test_clients_are_served_side_by_side(path):
     async def play():
         async def ask(n):
