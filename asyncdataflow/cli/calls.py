@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..push.front import listening
 from ..push.open_run import OpenRun
-from ..serving.signals import Signals, may_be_taken
+from ..serving.signals import CUT_SHORT, Signals, may_be_taken
 from ..serving.systemd import Notifier
 from .arguments import Prepared
 from .failure import INTERRUPTED
@@ -24,7 +24,8 @@ async def serve_calls(prepared: Prepared, socket: Path, drain_timeout: float, st
     """Answer calls until a signal: the first drains, the second stops, the third ends the program at once.
 
     Returns:
-        The exit code: 0 when it was drained by SIGTERM or has ended by itself, 130 after Ctrl-C.
+        The exit code: 0 when it was drained by SIGTERM or has ended by itself, 130 after Ctrl-C, 3 when it
+        was stopped.
     """
     loop = asyncio.get_running_loop()
     with Notifier() as notifier:
@@ -61,12 +62,22 @@ class _Calls:
         self._count = 0
 
     def told(self, number: signal.Signals) -> None:
-        """A signal has come."""
+        """A signal has come; once the run has ended it changes nothing."""
+        if self._run.state not in ("running", "draining"):
+            return
         self._count += 1
-        self.code = 0 if number == signal.SIGTERM else INTERRUPTED
         if self._count == 1:
+            self.code = 0 if number == signal.SIGTERM else INTERRUPTED
+            _logger.info(
+                "%s: draining, for at most %s s; once more stops it, a third time ends the program at once",
+                number.name,
+                self._drain_timeout,
+            )
             self._notifier.stopping("draining")
             self._run.drain(self._drain_timeout)
         else:
+            self.code = CUT_SHORT
+            unsettled = self._run.under_way + self._run.waiting
+            _logger.warning("%s: stopping; calls that are cut off: %s", number.name, unsettled)
             self._notifier.stopping("stopping")
             self._run.stop(self._stop_timeout)
