@@ -134,18 +134,23 @@ class _Front:
         self._run = run
         self._most = most
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._served: set[asyncio.Task[None]] = set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Another client."""
         # Known from here on: its task may be cancelled before its first step.
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        free = len(self._served) < self._most
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer, free=free))
         self._clients[task] = writer
+        if free:
+            self._served.add(task)
+            task.add_done_callback(self._served.discard)
         task.add_done_callback(self._clients.pop)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, free: bool) -> None:
         """One client, to its end."""
         try:
-            if len(self._clients) > self._most:
+            if not free:
                 await _write(writer, _error("BusyError", f"{self._most} clients are being served"))
             else:
                 await self._answer(reader, writer)

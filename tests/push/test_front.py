@@ -157,6 +157,18 @@ def test_a_client_too_many_is_told_so(path):
     served(path, play, most_clients=1)
 
 
+def test_of_many_that_come_at_once_as_many_are_served_as_there_is_room_for(path):
+    async def play():
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [Asking(path) for _ in range(7)]
+            await asyncio.gather(*(stack.enter_async_context(each) for each in clients))
+            for each in clients[4:]:
+                assert (await each.told())["error"]["type"] == "BusyError"
+            assert [await each.ask(1) for each in clients[:4]] == [{"result": 2}] * 4
+
+    served(path, play, most_clients=4)
+
+
 def test_leaving_lets_clients_go_in_the_midst_of_a_call(path):
     async def stuck(n):
         await asyncio.Event().wait()
