@@ -347,7 +347,7 @@ class Execution:
 
     def _drain_expired(self, timeout: float) -> None:
         if self.state == "draining":
-            told = f"{self.name}: drain took over {timeout} s; unsettled: {unsettled(self.works)}"
+            told = f"{self.name}: drain took over {timeout:.3g} s; unsettled: {unsettled(self.works)}"
             self.fail(ShutdownTimeoutError(told))
 
     async def _bury(self, deadline: float) -> list[str]:

@@ -50,7 +50,7 @@ def command(
     quiet: bool,
     log_level: str,
 ) -> int:
-    r"""Run a flow until it ends, or until it is told to.
+    """Run a flow until it ends, or until it is told to.
 
     The first Ctrl-C or SIGTERM drains: sources stop, what is in flight is finished. The second stops,
     the third ends the program at once. Results are written to stdout, one a line.
@@ -62,7 +62,7 @@ def command(
 
     Exit code: 0 when it has ended, or was drained by SIGTERM; 1 when it failed; 2 when it cannot be
     started as it is; 3 when a deadline has passed; 130 when it was drained by Ctrl-C.
-    """
+    """  # noqa: D301 - click reads the backspace: what follows is not to be filled
     if reload:
         beside = [asked.config.resolve().parent] if asked.config is not None else []
         return asyncio.run(reloading(asked, [asked.app_dir or Path.cwd(), *beside]))

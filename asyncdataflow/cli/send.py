@@ -29,7 +29,7 @@ _LONGEST_ANSWER: Final = 1 << 26
 @json_option
 @reported
 def command(socket: Path, items: tuple[str, ...], *, text: bool, timeout: float | None, as_json: bool) -> int:
-    r"""Give items to a service, and write what comes of each.
+    """Give items to a service, and write what comes of each.
 
     It listens on SOCKET. Items are JSON, given as arguments or, without any, as the lines of
     stdin. One that fails is told of on stderr, and the others are sent all the same.
@@ -40,7 +40,7 @@ def command(socket: Path, items: tuple[str, ...], *, text: bool, timeout: float 
     asyncdataflow send service.sock --text hello
 
     Exit code: 0 when each item has a result; 1 when one has failed; 2 when there is no such service.
-    """
+    """  # noqa: D301 - click reads the backspace: what follows is not to be filled
     lines = items or (line.rstrip("\n") for line in sys.stdin)
     try:
         failed = asyncio.run(_send(socket, _read(lines, text=text), timeout, Results(as_json=as_json)))

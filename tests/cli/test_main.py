@@ -24,6 +24,7 @@ def test_every_command_has_help_and_json(name):
     done = invoke(name, "--help")
     assert done.exit_code == 0
     assert "--json" in done.output
+    assert "\\b" not in done.output, "of a click that reads the mark itself"
 
 
 def test_what_the_overview_says_of_commands_is_not_cut_off():
