@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from ..errors import ConnectorSetupError
 from ..push.front import listening
 from ..push.open_run import OpenRun
 from ..serving.signals import CUT_SHORT, Signals, may_be_taken
 from ..serving.systemd import Notifier
 from .arguments import Prepared
-from .failure import INTERRUPTED
+from .failure import INTERRUPTED, Refused
 
 __all__ = ("serve_calls",)
 
@@ -32,7 +34,12 @@ async def serve_calls(prepared: Prepared, socket: Path, drain_timeout: float, st
         run = prepared.flow.open(prepared.params)
         calls = _Calls(run, notifier, drain_timeout, stop_timeout)
         with Signals(lambda number: _later(loop, calls, number), taken=may_be_taken()):
-            async with run, listening(run, socket):
+            async with AsyncExitStack() as opened:
+                await opened.enter_async_context(run)
+                try:
+                    await opened.enter_async_context(listening(run, socket))
+                except ConnectorSetupError as error:
+                    raise Refused(str(error)) from None
                 notifier.ready()
                 _logger.info("%s: listening on %s", prepared.flow.name, socket)
                 await run.wait()

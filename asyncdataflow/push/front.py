@@ -58,8 +58,7 @@ async def listening(
         longest_line: Most bytes of a line; a client that sends a longer one is told so, and let go.
 
     Raises:
-        ConnectorSetupError: Something else is there, or listens there already.
-        OSError: The file cannot be made.
+        ConnectorSetupError: Something else is or listens there, or no socket can be made there.
 
     Example:
         >>> import asyncio, tempfile
@@ -92,14 +91,15 @@ async def listening(
 @contextmanager
 def _bound(path: Path) -> Iterator[socket.socket]:
     """A socket at a path, which nobody can connect to before its rights are right."""
-    with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ConnectorSetupError(f"{path}: something else is there; give another path")
-        if _answers(path):
-            raise ConnectorSetupError(f"{path}: another program listens there; give another path")
-        path.unlink()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
-        bound.bind(str(path))
+        try:
+            _make_room(path)
+            bound.bind(str(path))
+        except OSError as error:
+            why = error.strerror or error
+            raise ConnectorSetupError(
+                f"{path}: no socket can be made there ({why}); give another path"
+            ) from None
         own = path.stat().st_ino
         try:
             path.chmod(_OWNER_ONLY)
@@ -110,6 +110,16 @@ def _bound(path: Path) -> Iterator[socket.socket]:
             with suppress(FileNotFoundError):
                 if path.stat().st_ino == own:
                     path.unlink()
+
+
+def _make_room(path: Path) -> None:
+    """Remove what a program has left behind, and nothing else."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ConnectorSetupError(f"{path}: something else is there; give another path")
+        if _answers(path):
+            raise ConnectorSetupError(f"{path}: another program listens there; give another path")
+        path.unlink()
 
 
 def _answers(path: Path) -> bool:

@@ -12,6 +12,7 @@ from asyncdataflow import DataFlow
 from asyncdataflow.cli.calls import _Calls
 from asyncdataflow.errors import RunEndedError
 from asyncdataflow.serving.systemd import Notifier
+from tests.cli.command import invoke
 
 
 def test_a_second_signal_cuts_calls_off_and_says_so(caplog):
@@ -38,3 +39,14 @@ def test_a_second_signal_cuts_calls_off_and_says_so(caplog):
     told = [each.getMessage() for each in caplog.records]
     assert "draining" in told[0]
     assert "stopping; calls that are cut off: 1" in told[1]
+
+
+def test_a_path_at_which_no_socket_can_be_made_is_refused(tmp_path):
+    flow = tmp_path / "doubled.py"
+    flow.write_text(
+        "from asyncdataflow import DataFlow\nasync def double(n): return 2 * n\nflow = DataFlow((double,))\n"
+    )
+    done = invoke("run", f"{flow}:flow", "--socket", flow)
+    assert done.exit_code == 2
+    assert "something else is there" in done.stderr
+    assert "Traceback" not in done.stderr

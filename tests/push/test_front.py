@@ -263,3 +263,16 @@ def test_a_program_that_listens_there_is_left_alone(path):
                 assert await client.ask(1) == {"result": 2}
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("where", ["no/such/folder.sock", "a_file/service.sock", "long" * 40])
+def test_a_path_at_which_no_socket_can_be_made_is_refused_by_name(path, where):
+    (path.parent / "a_file").touch()
+
+    async def main():
+        async with DataFlow((double,)).open() as run:
+            with pytest.raises(ConnectorSetupError, match=f"{where}: no socket can be made there"):
+                async with listening(run, path.parent / where):
+                    pass
+
+    asyncio.run(main())
