@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from asyncdataflow import DataFlow
 from asyncdataflow.cli.main import main
-from asyncdataflow.push.front import listening
+from asyncdataflow.push.front import LONGEST_LINE, listening
 from tests.source import ROOT
 
 FLOW = """
@@ -92,6 +93,50 @@ def test_what_is_no_json_is_refused(service):
     done = send(service, "hello")
     assert done.exit_code == 2
     assert "--text" in done.stderr
+
+
+def test_of_many_items_none_is_sent_where_one_is_no_json(service):
+    done = send(service, "1", "hello")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_on_stdin_blank_lines_are_passed_over_and_one_that_is_no_json_is_told(service):
+    done = send(service, stdin="1\n\nhello\n2\n")
+    assert (done.exit_code, done.stdout) == (1, "2\n4\n")
+    assert "'hello' is no JSON" in done.stderr
+
+
+def test_an_item_that_no_service_would_read_is_refused(service):
+    done = send(service, json.dumps("x" * LONGEST_LINE))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert len(done.stderr) < 500
+
+
+def test_half_a_character_is_the_services_to_judge(service):
+    done = send(service, '"\\ud800"')
+    assert done.exit_code == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("answer", [b"220 mail\n", b"[1]\n", b"{}\n", b"1\n", b""])
+def test_what_is_no_service_is_told_apart(tmp_path, answer):
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "other.sock"))
+        other.listen()
+
+        def play():
+            client, _ = other.accept()
+            with client:
+                client.recv(100)
+                client.sendall(answer)
+
+        thread = threading.Thread(target=play)
+        thread.start()
+        done = send(tmp_path / "other.sock", "1")
+        thread.join()
+    assert done.exit_code == 2
+    assert "other.sock" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_without_a_service_it_says_how_to_start_one(tmp_path):
