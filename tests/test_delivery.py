@@ -32,6 +32,7 @@ from asyncdataflow import (
     until,
     zip_,
 )
+from asyncdataflow.operators import map_batches
 from asyncdataflow.testing import QueueSource
 
 
@@ -197,6 +198,7 @@ BEHIND_AN_ANSWERED_SOURCE = {
     "batch": ((QUEUE, batch(3)), True, True),
     "concat": (((A, B), concat()), True, True),
     "filter_": ((QUEUE, filter_(bool)), True, True),
+    "map_batches": ((QUEUE, map_batches(list, 3)), True, True),
     "merge": (((A, B), merge()), True, True),
     "take": ((QUEUE, take(3)), True, True),
     "until": ((QUEUE, until(bool)), True, True),

@@ -60,7 +60,7 @@ def test_it_runs(tmp_path, monkeypatch):
 
 def test_options_are_converted_by_the_signature_and_given_for_a_scheme():
     source = made_of("jsonl:a?follow=on | f", **{"jsonl:": {"max_unacked": 7, "fsync": False}})["jsonl"]
-    assert (source.max_unacked, source._follow) == (7, True)
+    assert (source.max_unacked, source._marks.follow) == (7, True)
 
 
 @pytest.mark.parametrize(
