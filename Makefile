@@ -10,10 +10,10 @@ SHELL := /bin/bash
 # The oldest supported CPython, where it is found; else any that is new enough.
 PYTHON ?= $(or $(shell .ci/find-python 3.11),$(shell .ci/find-python 3.12),$(shell .ci/find-python 3.13))
 OTHERS := 3.12 3.13
-LOOPLESS := simulation mutants testing typing test_architecture.py test_docs.py test_typing.py
+LOOPLESS := simulation cli mutants testing typing test_architecture.py test_docs.py test_typing.py
 # Minutes beside servers and children that are killed: once, in the suite itself, and not in each lane.
 SERVED := integration chaos/delivery
-AIOSTREAMLESS := $(SERVED) connectors mutants property simulation
+AIOSTREAMLESS := $(SERVED) cli connectors mutants property push serving simulation
 
 VENV := .venv
 BIN := $(VENV)/bin
