@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..errors import UnsettledError
 from ..message import Answer, Message
-from .tracked import Nobody, Tracked
+from .tracked import Nobody, Tracked, tracked
 
 __all__ = ("AnswerDesk",)
 
@@ -59,9 +59,10 @@ class AnswerDesk:
 
     def track(self, message: Message[Any]) -> Tracked:
         """A message's item, on its way."""
-        made: list[Tracked] = []
-        self.laying(made.append)(message)
-        return made[0]
+        self._open[message] = None
+        made = tracked(message.item, message)
+        made.desk = self
+        return made
 
     def laying(self, lay: Callable[[Tracked], None]) -> Callable[[Message[Any]], None]:
         """What puts a message's item where ``lay`` puts what is tracked."""

@@ -64,8 +64,7 @@ class Restarts:
     def end(self) -> None:
         """Nothing more is wanted of it: it is not opened any more."""
         self._over = True
-        if self._pause is not None and not self._pause.done():
-            self._pause.set_result(None)
+        self._wake()
 
     def note(self, error: Exception) -> bool:
         """The source has failed; whether it is to be opened anew. False: the failure stands."""

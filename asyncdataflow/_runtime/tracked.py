@@ -279,7 +279,7 @@ class Tracked(Answer):
         return receipt
 
 
-def tracked(item: Any, receipt: Nobody) -> Tracked:
+def tracked(item: Any, receipt: Nobody | Message[Any]) -> Tracked:
     """An item under way."""
     made: Tracked = Tracked()
     made.item = item

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import shlex
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from ..testing.report import Report
 from ..testing.simulate import simulate
 from .arguments import Asked, flow_arguments, prepare
 from .failure import FAILED, USAGE, Refused, reported
-from .redaction import say
+from .redaction import say, say_as_json
 
 __all__ = ("command",)
 
@@ -88,7 +87,7 @@ def _run_pytest(arguments: Sequence[str], *, as_json: bool) -> int:
         out: Any = sys.stderr.fileno() if as_json else None
         done = subprocess.run(command_line, check=False, stdout=out)  # noqa: S603 - no shell, and the user's own words
         if as_json:
-            say(json.dumps(_read(report)))
+            say_as_json(_read(report))
     return done.returncode if done.returncode in (0, FAILED) else USAGE
 
 
@@ -108,7 +107,7 @@ def _read(report: Path) -> dict[str, Any]:
 def _told(report: Report, *, as_json: bool) -> int:
     if as_json:
         failures = [{"where": each.where, "error": str(each.error)} for each in report.failures]
-        say(json.dumps({"runs": report.runs, "passed": report.passed, "failures": failures}))
+        say_as_json({"runs": report.runs, "passed": report.passed, "failures": failures})
     else:
         say(str(report))
     return 0 if report.passed else FAILED
