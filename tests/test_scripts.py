@@ -213,7 +213,7 @@ class TestExit:
         running = script(
             """
             def wait(n):
-                print(os.getpid(), flush=True)
+                os.write(1, f"{os.getpid()}\\n".encode())
                 while True:
                     time.sleep(1000)
 
@@ -238,7 +238,7 @@ class TestExit:
 
 WAITING = """
     def wait(n):
-        print(os.getpid(), flush=True)
+        os.write(1, f"{os.getpid()}\\n".encode())  # Whole, also where nothing is buffered: three share the pipe.
         while True:
             time.sleep(1000)
 
