@@ -167,6 +167,7 @@ class KeyedLoop(Crew):
             self._keyed.unreserve()
             return 0
         await self._keyed_work.keyed_item(self._call, self._channel.take())
+        self._turn.look()
         return 1
 
     async def finish(self, error: Exception | None, item: Any, result: Any) -> None:

@@ -38,6 +38,7 @@ from ..portable import portable
 from ..stage import Stage
 from .child import enter
 from .chunk import Chunk
+from .clock import time_of
 from .lane import Lane, LaneIterator, Target
 from .opening import Opening, enter_any, one_by_one, open_source
 from .process import ProcessTarget
@@ -105,6 +106,7 @@ class Calls:
 
     Attributes:
         lane: The threads.
+        clock: Tells the time, in any thread.
         in_chunks: They can take several items at a time.
         chunk_seconds: How long it shall take them.
     """
@@ -125,7 +127,7 @@ class Calls:
         self._workshop = workshop
         self._shared: Call | None = None
         self._resumes = resumes or {}
-        self._clock = asyncio.get_running_loop().time
+        self.clock = time_of(asyncio.get_running_loop())
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
         # Workers side by side would each count the same room as their own.
@@ -286,7 +288,7 @@ class Calls:
 
     def _post(self, lane: Lane, items: Iterable[Any], tell: Callable[[Chunk], object]) -> Chunk:
         arguments = None if self._how.arguments == "item" else self._arguments
-        chunk = Chunk(items, arguments, is_unsettled, self._clock, tell)
+        chunk = Chunk(items, arguments, is_unsettled, self.clock, tell)
         lane.post(chunk)
         return chunk
 

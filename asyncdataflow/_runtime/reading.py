@@ -64,6 +64,11 @@ class Reading(Making):
         waits = self.reading and self._stop_making is None
         return self.stage.role == "source" and waits and not self.is_answered
 
+    @property
+    def unacked(self) -> int:
+        """Of a source that is answered: messages given of which it was not told yet."""
+        return self._answers.desk.unacked if self._answers is not None and self._answers.is_open else 0
+
     def cut(self) -> None:
         """Of a source that is answered: wait for no further message, only for what became of the others."""
         if self._answers is not None and self.reading and self.draining:
@@ -198,7 +203,8 @@ class Reading(Making):
         """There is nothing more, or the source has failed; what it has given is settled first."""
         restarts = self._restarts
         if restarts.failure is not None:
-            settled = await answers.settle(restarts.patience)
+            with self.meter.blocked:
+                settled = await answers.settle(restarts.patience)
             if not restarts.is_over:
                 # What is under way would be stored twice, by position and when it comes again.
                 if answers.keeps_positions and not settled:
@@ -208,7 +214,8 @@ class Reading(Making):
             restarts.forget()
         restarts.end()
         self.outlet.close()
-        await answers.desk.wait_until_answered()
+        with self.meter.blocked:
+            await answers.desk.wait_until_answered()
 
     async def _pull_messages(self, answers: Answers) -> None:
         """Up to the end, or to where no more is wanted: what was sent is still to be answered."""
@@ -237,13 +244,13 @@ class Reading(Making):
         return items.stop if isinstance(items, LaneIterator | Rejoined) else None
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
-        turn, free = Turn(self._loop), self.outlet.free
+        turn, free, meter = Turn(self._loop), self.outlet.free, self.meter
         ahead = self._ahead(items)
         self._stop_making = self._stopper(items)
         while not self.leaving.asked and not (self.draining and self._is_drained()):
             room = 0 if ahead is None else min(free(), self._wanted)
             if not room and turn.patience:
-                await turn.give_way()
+                await turn.give_way(meter.blocked)
                 continue
             sent = 0
             self.reading = True
@@ -251,7 +258,8 @@ class Reading(Making):
                 if ahead is not None and room:
                     sent, item, error = await ahead.pull(min(room, turn.left))
                 else:
-                    item, error = await self._next_of(items)
+                    with meter.waiting:
+                        item, error = await self._next_of(items)
             finally:
                 self.reading = False
             if error is not None:
@@ -268,11 +276,19 @@ class Reading(Making):
                 return
             del item
             if turn.is_idle_after(sent, room):
-                await turn.give_way()
+                turn.look()
+                await turn.give_way(meter.blocked)
             elif turn.due(sent):
                 await asyncio.sleep(0)
-            if self._answers is not None and not await self._answers.wait_for_room():
+            if self._answers is not None and not await self._wait_for_answers(self._answers):
                 return
+
+    async def _wait_for_answers(self, answers: Answers) -> bool:
+        """Until one more may be given; false where the session can be told nothing any more."""
+        if answers.desk.room:
+            return not answers.is_lost
+        with self.meter.blocked:
+            return await answers.wait_for_room()
 
     @property
     def _wanted(self) -> int:
@@ -301,7 +317,8 @@ class Reading(Making):
             return None
         baton = self.outlet.channels[0].baton
         stretch = Stretch(baton, None, self.outlet.ways, self.counters, works=False)
-        return PullAhead(items, self.watched_source(self._laying_own(lay)), stretch, self._source_error)
+        lay = self.watched_source(self._laying_own(lay))
+        return PullAhead(items, lay, stretch, self._source_error, self.meter.waiting)
 
     def _laying_own(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
         """What sends an item of a source, as it is sent."""

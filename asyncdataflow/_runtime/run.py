@@ -359,6 +359,7 @@ class Run(AsyncIterator[T], Generic[T]):
 def _stage_stats(work: Work) -> StageStats:
     counters = work.figures
     edges = [inlet.channel.statistics() for inlet in work.inlets]
+    spent = work.spent
     return StageStats(
         received=counters.received,
         sent=counters.sent,
@@ -371,4 +372,11 @@ def _stage_stats(work: Work) -> StageStats:
         queued=sum(each.items for each in edges) + work.parked,
         capacity=sum(each.capacity for each in edges),
         dropped=sum(each.dropped for each in edges),
+        unacked=work.unacked,
+        workers=work.stage.concurrency,
+        elapsed=spent.elapsed,
+        busy=spent.busy,
+        waiting=spent.waiting,
+        blocked=spent.blocked,
+        latency=spent.latency,
     )

@@ -24,15 +24,18 @@ from .counted import Counted
 from .crew import Crew, TrackedCrew
 from .fused import Group, Role
 from .keyed import Keyed
+from .meter import Spent
 from .order import Order
 from .ordered import OrderedLoop
 from .plain import PlainLoop
 from .pull import NOTHING
 from .reading import Loop, Reading
 from .relay import Relay
+from .tally import AtWork
 from .together import write_together
 from .tracked_operator import TrackedInlet, origins_of
 from .tracked_plain import TrackedLoop
+from .walked import Walked
 from .walker import Walker
 
 __all__ = ("NOTHING", "Loop", "Work")
@@ -50,6 +53,7 @@ class Work(Reading):
         retired: Nobody wants more from it; its cancellation is its end.
         group: The group that it belongs to, if it does.
         role: What it is there.
+        walked: How long items took on their way through that group, and its place there.
     """
 
     def __init__(self, *parts: Any, **options: Any) -> None:
@@ -58,12 +62,13 @@ class Work(Reading):
         self.alive = 0
         self.group: Group | None = None
         self.role: Role | None = None
+        self.walked: tuple[Walked, int] | None = None
         self._chunked = self._in_chunks() if self._may_chunk else None
 
     @functools.cached_property
     def _order(self) -> Order:
         """Made for those whose results have to wait for each other."""
-        return Order(self.stage.concurrency, self.emit)
+        return Order(self.stage.concurrency, self.emit, self.meter.blocked)
 
     @functools.cached_property
     def _relay(self) -> Relay:
@@ -74,13 +79,46 @@ class Work(Reading):
     @functools.cached_property
     def _keyed(self) -> Keyed:
         """Made for those with a key."""
-        return Keyed(self.stage.concurrency)
+        return Keyed(self.stage.concurrency, self.meter.waiting)
 
     @property
     def parked(self) -> int:
         """Items taken and not yet begun: behind others of their key, or on their way to a thread."""
         behind = 0 if self.stage.key is None else self._keyed.parked
         return behind + (0 if self._chunked is None else self._chunked.waiting)
+
+    def begin(self, runner: asyncio.Task[None] | None, now: float) -> list[Loop]:
+        """What its workers do, who start now.
+
+        Args:
+            runner: The run's own task.
+            now: What time it is.
+        """
+        self.leaving.runner = runner
+        self.meter.begin(now)
+        loops = self.loops()
+        self.alive = len(loops)
+        return loops
+
+    def buried(self) -> None:
+        """One of its workers has ended; it waits for good, until the last has."""
+        self.alive -= 1
+        if not self.alive:
+            self.meter.end()
+        elif self.stage.role != "source" and self._chunked is None:
+            self.meter.waiting.begin(self.meter.clock())
+
+    @property
+    def spent(self) -> Spent:
+        """Where the time of its workers went."""
+        spent = self.meter.spent()
+        if self._chunked is not None:
+            self._at_work.tell(spent)
+        elif self.walked is not None:
+            walked, place = self.walked
+            spent.pass_on(walked.gained(place))
+            spent.latency += walked.latency(place)
+        return spent
 
     def forsake(self) -> None:
         """The loop is gone, and its threads are to end by themselves."""
@@ -96,6 +134,8 @@ class Work(Reading):
             self.calls.lane.on_broken = None
         if self.group is not None:
             self.group.let_go()
+        if self._chunked is not None:
+            self._at_work.let_go()
 
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
@@ -173,6 +213,7 @@ class Work(Reading):
 
     def _in_chunks(self, make: Callable[..., Chunked] = Chunked) -> Chunked:
         (inlet,) = self.inlets
+        self._at_work = AtWork(self.stage.concurrency, self.meter)
         return make(
             self.stage,
             self.calls,
@@ -181,6 +222,7 @@ class Work(Reading):
             counters=self.counters,
             supervisor=self.supervisor,
             leaving=self.leaving,
+            at_work=self._at_work,
             emit=self.emit,
             tracks=self.tracks,
         )
@@ -325,6 +367,7 @@ class Work(Reading):
             finally:
                 del error  # As in ``_made``.
             attempt += 1
+        self.meter.latency.add(self.meter.clock() - since)
         if self.tracks and sent:
             item.release()
         elif self.tracks:

@@ -1,0 +1,130 @@
+"""Histogram: how long things took, in buckets that are fixed, so that it needs little memory and can be added up.
+
+Each power of two of seconds is parted into sixteen buckets of one width (HdrHistogram: Gil Tene), so that a
+quantile is known to a thirty-second of itself, from a tenth of a microsecond to a day and a half.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ("RELATIVE_ERROR", "Histogram", "Recorder")
+
+_LEAST: Final = -23
+_MOST: Final = 17
+_PARTS: Final = 16
+
+_BOUNDS: Final = [
+    2.0**power * (1 + part / _PARTS) for power in range(_LEAST, _MOST) for part in range(_PARTS)
+] + [2.0**_MOST]
+"""Where buckets begin; what lies below the first is told as 0, what lies above the last as the last."""
+
+RELATIVE_ERROR: Final = 1 / (2 * _PARTS)
+"""Most by which a quantile differs from the truth, as a share of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often something took how long.
+
+    Two of them are added up by ``+``, as of several runs or workers.
+
+    Attributes:
+        count: How many were seen.
+        seconds: What they took in all.
+        counts: Pairs of a bucket's number and how many it has, in order of the buckets.
+
+    Example:
+        >>> from asyncdataflow.histogram import Recorder
+        >>> seen = Recorder()
+        >>> for milliseconds in range(1, 101):
+        ...     seen.add(milliseconds / 1000)
+        >>> taken = seen.histogram()
+        >>> taken.count, round(taken.mean, 4), round(taken.quantile(0.9), 2)
+        (100, 0.0505, 0.09)
+    """
+
+    count: int = 0
+    seconds: float = 0.0
+    counts: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """Seconds on average; 0 where nothing was seen."""
+        return self.seconds / self.count if self.count else 0.0
+
+    def quantile(self, share: float) -> float:
+        """Seconds within which this share of them was done, to a thirty-second; 0 where nothing was seen.
+
+        Args:
+            share: From 0 to 1: 0.5 is the median.
+
+        Raises:
+            ValueError: ``share`` is no share.
+        """
+        if not 0 <= share <= 1:
+            raise ValueError(f"quantile(share): from 0 to 1 is needed, not {share!r}")
+        left = max(math.ceil(share * self.count), 1)
+        for bucket, times in self.counts:
+            left -= times
+            if left <= 0:
+                return _middle(bucket)
+        return 0.0
+
+    def within(self, seconds: float) -> int:
+        """How many took less than that; exact where it is a power of two."""
+        last = bisect_right(_BOUNDS, seconds)
+        return _sum(each for each in self.counts if each[0] < last)
+
+    def __add__(self, other: Histogram) -> Histogram:
+        """What both have seen."""
+        recorder = Recorder()
+        recorder.merge(self)
+        recorder.merge(other)
+        return recorder.histogram()
+
+
+class Recorder:
+    """What is seen is counted here."""
+
+    __slots__ = ("_counts", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._counts: dict[int, int] = {}
+
+    def add(self, seconds: float, times: int = 1) -> None:
+        """So many took so long each."""
+        counts = self._counts
+        bucket = bisect_right(_BOUNDS, seconds)
+        counts[bucket] = counts.get(bucket, 0) + times
+        self.seconds += seconds * times
+
+    def merge(self, other: Histogram, share: float = 1.0) -> None:
+        """All that another has seen, or the same share of each: then what is told is twice as coarse."""
+        for bucket, times in other.counts:
+            own = bucket if share == 1.0 else bisect_right(_BOUNDS, _middle(bucket) * share)
+            self._counts[own] = self._counts.get(own, 0) + times
+        self.seconds += other.seconds * share
+
+    def histogram(self) -> Histogram:
+        """What was seen so far."""
+        counts = tuple(sorted(self._counts.items()))
+        return Histogram(_sum(counts), self.seconds, counts)
+
+
+def _sum(counts: Iterable[tuple[int, int]]) -> int:
+    return sum(times for _, times in counts)
+
+
+def _middle(bucket: int) -> float:
+    """What stands for all in a bucket."""
+    if not bucket:
+        return 0.0
+    if bucket == len(_BOUNDS):
+        return _BOUNDS[-1]
+    return (_BOUNDS[bucket - 1] + _BOUNDS[bucket]) / 2
