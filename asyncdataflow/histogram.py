@@ -1,4 +1,4 @@
-"""Histogram: how long things took, in buckets that are fixed, so that it needs little memory and can be added up.
+"""Histogram: how long things took, in buckets that are fixed, so that it is small and can be added up.
 
 Each power of two of seconds is parted into sixteen buckets of one width (HdrHistogram: Gil Tene), so that a
 quantile is known to a thirty-second of itself, from a tenth of a microsecond to a day and a half.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ("RELATIVE_ERROR", "Histogram", "Recorder")
+__all__ = ("NOTHING_SEEN", "RELATIVE_ERROR", "Histogram", "Recorder")
 
 _LEAST: Final = -23
 _MOST: Final = 17
@@ -88,21 +88,25 @@ class Histogram:
         return recorder.histogram()
 
 
+NOTHING_SEEN: Final = Histogram()
+
+
 class Recorder:
     """What is seen is counted here."""
 
-    __slots__ = ("_counts", "seconds")
+    seconds = 0.0
 
     def __init__(self) -> None:
-        self.seconds = 0.0
         self._counts: dict[int, int] = {}
 
     def add(self, seconds: float, times: int = 1) -> None:
         """So many took so long each."""
-        counts = self._counts
-        bucket = bisect_right(_BOUNDS, seconds)
-        counts[bucket] = counts.get(bucket, 0) + times
         self.seconds += seconds * times
+        bucket = bisect_right(_BOUNDS, seconds)
+        try:
+            self._counts[bucket] += times
+        except KeyError:
+            self._counts[bucket] = times
 
     def merge(self, other: Histogram, share: float = 1.0) -> None:
         """All that another has seen, or the same share of each: then what is told is twice as coarse."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .histogram import Histogram
+from .histogram import NOTHING_SEEN, Histogram
 
 __all__ = ("ChannelStatistics", "RunState", "RunStats", "StageStats")
 
@@ -90,7 +90,7 @@ class StageStats:
     busy: float = 0.0
     waiting: float = 0.0
     blocked: float = 0.0
-    latency: Histogram = Histogram()
+    latency: Histogram = NOTHING_SEEN
 
     @property
     def fill(self) -> float:

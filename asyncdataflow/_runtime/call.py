@@ -106,7 +106,6 @@ class Calls:
 
     Attributes:
         lane: The threads.
-        clock: Tells the time, in any thread.
         in_chunks: They can take several items at a time.
         chunk_seconds: How long it shall take them.
     """
@@ -127,7 +126,6 @@ class Calls:
         self._workshop = workshop
         self._shared: Call | None = None
         self._resumes = resumes or {}
-        self.clock = time_of(asyncio.get_running_loop())
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
         # Workers side by side would each count the same room as their own.
@@ -135,6 +133,7 @@ class Calls:
         if stage.executor in ("thread", "process") or _read_in_a_thread(stage, bound):
             setup: Callable[[], AbstractContextManager[Target]]
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
+            self._clock = time_of(asyncio.get_running_loop())
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
         one_of_each = self._how.kind == "function" and not self._how.many and stage.role != "source"
         self.in_chunks = self.lane is not None and one_of_each and stage.timeout is None
@@ -288,7 +287,7 @@ class Calls:
 
     def _post(self, lane: Lane, items: Iterable[Any], tell: Callable[[Chunk], object]) -> Chunk:
         arguments = None if self._how.arguments == "item" else self._arguments
-        chunk = Chunk(items, arguments, is_unsettled, self.clock, tell)
+        chunk = Chunk(items, arguments, is_unsettled, self._clock, tell)
         lane.post(chunk)
         return chunk
 

@@ -12,7 +12,7 @@ from ..policy import Buffer, Overflow
 from ..stats import ChannelStatistics
 from .baton import Baton
 from .clock import Turn, time_of
-from .meter import UNCOUNTED, Waits
+from .meter import UNCOUNTED, Meter
 from .sending import Sending
 
 __all__ = ("Channel", "Receiver", "Sender", "Tagged")
@@ -33,7 +33,7 @@ class Channel(Sending[T]):
 
     Attributes:
         on_abandoned: Called when its last receiver has closed.
-        waits: Where it is counted how long its receivers wait, where that is.
+        meter: Where it is counted how long its receivers wait, where that is.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Channel(Sending[T]):
             baton = Baton(time_of(asyncio.get_running_loop()))
         super().__init__(buffer, overflow, name, tagged=tagged, baton=baton)
         self.on_abandoned: Callable[[], None] | None = None
-        self.waits: Waits | None = None
+        self.meter: Meter | None = None
         self._capacity = buffer.items
         self._keeps_slots = held
         self._receivers = 0
@@ -156,7 +156,7 @@ class Channel(Sending[T]):
         self.baton.drop()
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._getters.append(waiter)
-        waits = self.waits
+        waits = None if self.meter is None else self.meter.waiting
         if waits is not None:
             waits.begin(waits.clock())
         try:
@@ -214,14 +214,14 @@ class Sender(Generic[T]):
 
     Attributes:
         channel: As given.
-        waits: Where it is counted how long who sends here waits, where that is.
+        meter: Where it is counted how long who sends here waits, where that is.
     """
 
-    __slots__ = ("_open", "channel", "waits")
+    __slots__ = ("_open", "channel", "meter")
 
     def __init__(self, channel: Channel[T]) -> None:
         self.channel = channel
-        self.waits: Waits | None = None
+        self.meter: Meter | None = None
         self._open = True
 
     def put(self, item: T) -> bool:
@@ -265,7 +265,7 @@ class Sender(Generic[T]):
             BufferFullError: The channel is full and its policy is to fail.
         """
         if not self.put(item):
-            with UNCOUNTED if self.waits is None else self.waits:
+            with UNCOUNTED if self.meter is None else self.meter.blocked:
                 await self.wait_to_put(item)
 
     def close(self) -> None:

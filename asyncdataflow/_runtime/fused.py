@@ -36,7 +36,7 @@ class FusedWork(PlainWork, Protocol):
         group: The group that it belongs to, if it does.
         role: What it is there.
         tracks: Its items are tracked.
-        walked: How long items took on their way through the group, and at which place it is.
+        walked: How long items took on their way through it, once it is gone, and at which place it is.
     """
 
     group: Group | None
@@ -120,7 +120,7 @@ class Group:
         baton: The run's.
         serves: Told which task serves which stage from now on.
         loop: The run's.
-        walked: How long items took on their way.
+        walked: How long items took on their way, once any has gone more than one step.
     """
 
     def __init__(self, works: Sequence[FusedWork]) -> None:
@@ -129,7 +129,7 @@ class Group:
         self.baton = self.roles[0].channel.baton
         self.serves: Serves | None = None
         self.loop = asyncio.get_running_loop()
-        self.walked = Walked(len(works))
+        self.walked: Walked | None = None
         self._paths: dict[tuple[int, int], Path] = {}
         self._sampling: dict[tuple[int, int], tuple[Path, Sample]] = {}
         self._looks = False
@@ -141,6 +141,14 @@ class Group:
         self._sampling.clear()
         for role in self.roles:
             role.work.group = role.work.role = None
+            if self.walked is not None:
+                role.work.walked = self.walked, role.place
+
+    def steps(self) -> Walked:
+        """How long items took on their way."""
+        if self.walked is None:
+            self.walked = Walked(len(self.roles))
+        return self.walked
 
     def path(self, first: int, last: int) -> Path:
         """From a place to a place."""
@@ -176,6 +184,7 @@ class Group:
             lay=lay,
             none=loops[-1].none,
             tracked=roles[0].work.tracks,
+            took=self.steps().of(roles[0].place, roles[-1].place),
         )
 
     def reach(self, first: int, most: int) -> tuple[int, int]:
@@ -249,4 +258,3 @@ def fuse(works: Iterable[FusedWork]) -> None:
             group = Group(row)
             for role in group.roles:
                 role.work.group, role.work.role = group, role
-                role.work.walked = group.walked, role.place

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Container
 from typing import Any
 
-from .meter import UNCOUNTED, Waits
+from .meter import UNCOUNTED, Meter
 
 __all__ = ("Keyed",)
 
@@ -22,12 +22,12 @@ class Keyed:
 
     Args:
         places: Most items parked.
-        waits: Where it is counted how long workers wait for a place, where that is.
+        meter: Where it is counted how long workers wait for a place, where that is.
     """
 
-    def __init__(self, places: int, waits: Waits | None = None) -> None:
+    def __init__(self, places: int, meter: Meter | None = None) -> None:
         self._free = places
-        self._waits = waits
+        self._meter = meter
         self._parked: dict[Any, deque[Any]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -56,7 +56,7 @@ class Keyed:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             try:
-                with UNCOUNTED if self._waits is None else self._waits:
+                with UNCOUNTED if self._meter is None else self._meter.waiting:
                     await waiter
             except asyncio.CancelledError:
                 if not waiter.cancelled():

@@ -70,11 +70,13 @@ class Making:
         self._many = stage.call is not None and stage.call.many
         self._loop = asyncio.get_running_loop()
         self.meter = Meter(time_of(self._loop), stage.concurrency)
+        if len(inlets) > 1:
+            self.meter.waits_at_several()
         for inlet in inlets:
-            inlet.channel.waits = self.meter.waiting
-        outlet.counts(self.meter.blocked)
+            inlet.channel.meter = self.meter
+        outlet.counts(self.meter)
         if dead_letters is not None:
-            dead_letters.waits = self.meter.blocked
+            dead_letters.meter = self.meter
         self.limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)
         self._operator = stage.operator if isinstance(stage.operator, ItemOperator) else None
 

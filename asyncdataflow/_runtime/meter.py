@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-
 from typing import Any, Final
 
 from ..histogram import Histogram, Recorder
 
-__all__ = ("UNCOUNTED", "Meter", "Spent", "Waits")
+__all__ = ("UNCOUNTED", "AnyWait", "Meter", "Spent", "Waits")
 
 UNCOUNTED: Final[AbstractContextManager[Any]] = nullcontext()
 """Around a wait that is counted nowhere."""
@@ -29,36 +28,31 @@ _MOST_EVERY: Final = 16
 class Waits:
     """How long workers have waited, in all, for one sort of thing.
 
+    One number is kept: the sum of when waits have ended, less that of when they began. What is missing are
+    the ends of those that last, which is now for all of them.
+
     Args:
         clock: Tells the time.
-        most: Workers: one that waits in several places at once counts once.
 
     Attributes:
         clock: As given.
-        most: As given.
     """
 
-    __slots__ = ("_seconds", "_since", "_waiting", "clock", "most")
+    _waiting = 0
+    _sum = 0.0
 
-    def __init__(self, clock: Callable[[], float], most: int) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.most = most
-        self._waiting = 0
-        self._since = self._seconds = 0.0
 
     def begin(self, now: float) -> None:
         """A worker begins to wait."""
-        waiting = self._waiting
-        if waiting:
-            self._seconds = self.seconds(now)
-        self._since = now
-        self._waiting = waiting + 1
+        self._waiting += 1
+        self._sum -= now
 
     def end(self, now: float) -> None:
         """One of them goes on."""
-        self._seconds = self.seconds(now)
-        self._since = now
         self._waiting -= 1
+        self._sum += now
 
     def __enter__(self) -> None:
         """A worker waits in this block."""
@@ -70,8 +64,25 @@ class Waits:
 
     def seconds(self, now: float) -> float:
         """Worker time up to now, with the waits that last."""
-        waiting = self._waiting
-        return self._seconds + (waiting if waiting < self.most else self.most) * (now - self._since)
+        return self._sum + self._waiting * now
+
+
+class AnyWait(Waits):
+    """How long anybody has waited: of one worker that waits in several places, or of several for the same."""
+
+    _places = 0
+
+    def begin(self, now: float) -> None:
+        """As in ``Waits``."""
+        self._places += 1
+        if self._places == 1:
+            super().begin(now)
+
+    def end(self, now: float) -> None:
+        """As in ``Waits``."""
+        self._places -= 1
+        if not self._places:
+            super().end(now)
 
 
 @dataclass(slots=True)
@@ -102,22 +113,42 @@ class Meter:
 
     Attributes:
         clock: As given.
-        waiting: Waits for items.
-        blocked: Waits for room, or for a turn to send.
-        latency: Seconds from when an item is begun to when it is made.
     """
 
-    __slots__ = ("_begun", "_ended", "_every", "_left", "_workers", "blocked", "clock", "latency", "waiting")
+    _begun: float | None = None
+    _ended: float | None = None
+    # Most runs are short: what they do not need is not made for each of their stages.
+    _waiting: Waits | None = None
+    _blocked: Waits | None = None
+    _recorder: Recorder | None = None
+    _first: tuple[float, int] | None = None
+    _every = _left = 1
 
     def __init__(self, clock: Callable[[], float], workers: int) -> None:
         self.clock = clock
-        self.waiting = Waits(clock, workers)
-        self.blocked = Waits(clock, workers)
-        self.latency = Recorder()
         self._workers = workers
-        self._every = self._left = 1
-        self._begun: float | None = None
-        self._ended: float | None = None
+
+    @property
+    def waiting(self) -> Waits:
+        """Waits for items."""
+        if self._waiting is None:
+            self._waiting = Waits(self.clock)
+        return self._waiting
+
+    @property
+    def blocked(self) -> Waits:
+        """Waits for room, or for a turn to send."""
+        if self._blocked is None:
+            self._blocked = Waits(self.clock)
+        return self._blocked
+
+    def waits_at_several(self) -> None:
+        """Its one worker may wait for items in several places at once."""
+        self._waiting = AnyWait(self.clock)
+
+    def counts_any_block(self) -> None:
+        """One who waits for room is enough to say why others have nothing to do."""
+        self._blocked = AnyWait(self.clock)
 
     def begin(self, now: float) -> None:
         """Its workers start."""
@@ -126,6 +157,27 @@ class Meter:
     def end(self) -> None:
         """The last of its workers has ended."""
         self._ended = self.clock()
+
+    def add(self, seconds: float, times: int = 1) -> None:
+        """So many items took so long each, from when one is begun to when it is made."""
+        recorder = self._recorder
+        if recorder is None:
+            if self._first is None:
+                self._first = seconds, times
+                return
+            recorder = self._recorder = Recorder()
+            recorder.add(*self._first)
+        recorder.add(seconds, times)
+
+    @property
+    def latency(self) -> Histogram:
+        """What items took so far."""
+        recorder = self._recorder
+        if recorder is None:
+            recorder = Recorder()
+            if self._first is not None:
+                recorder.add(*self._first)
+        return recorder.histogram()
 
     def timed(self) -> int:
         """For how many items the next one stands; 0 where it is not to be timed.
@@ -142,7 +194,7 @@ class Meter:
     def took(self, began: float, times: int) -> None:
         """The item that stands for so many was begun then, and is made."""
         seconds = self.clock() - began
-        self.latency.add(seconds, times)
+        self.add(seconds, times)
         self._every = self._left = 1 if seconds > _QUICK else min(2 * self._every, _MOST_EVERY)
 
     def spent(self) -> Spent:
@@ -151,6 +203,7 @@ class Meter:
             return Spent(0.0, 0.0, 0.0, 0.0, Histogram())
         now = self.clock() if self._ended is None else self._ended
         elapsed = now - self._begun
-        waiting, blocked = self.waiting.seconds(now), self.blocked.seconds(now)
+        waiting = 0.0 if self._waiting is None else self._waiting.seconds(now)
+        blocked = 0.0 if self._blocked is None else self._blocked.seconds(now)
         busy = self._workers * elapsed - waiting - blocked
-        return Spent(elapsed, busy, waiting, blocked, self.latency.histogram())
+        return Spent(elapsed, busy, waiting, blocked, self.latency)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .meter import UNCOUNTED, Waits
+from .meter import UNCOUNTED, Meter
 from .pull import NOTHING
 
 __all__ = ("Order",)
@@ -26,15 +26,15 @@ class Order:
     Args:
         places: Most results parked.
         send: Sends one result.
-        waits: Where it is counted how long workers wait for their turn, where that is.
+        meter: Where it is counted how long workers wait for their turn, where that is.
     """
 
     def __init__(
-        self, places: int, send: Callable[[Any], Awaitable[None]], waits: Waits | None = None
+        self, places: int, send: Callable[[Any], Awaitable[None]], meter: Meter | None = None
     ) -> None:
         self._places = places
         self._send = send
-        self._waits = waits
+        self._meter = meter
         self._drawn = 0
         self._left = 0
         self._parked: dict[int, Any] = {}
@@ -114,7 +114,7 @@ class Order:
             await self._counted(self.awaited(ticket))
 
     async def _counted(self, waiter: asyncio.Future[None]) -> None:
-        with UNCOUNTED if self._waits is None else self._waits:
+        with UNCOUNTED if self._meter is None else self._meter.blocked:
             await waiter
 
     def leave(self) -> None:

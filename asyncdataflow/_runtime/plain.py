@@ -104,12 +104,12 @@ class PlainLoop:
         work, channel, free = self._work, self._channel, self._work.outlet.free
         stretch = self._in_stretch
         turn = self._turn = Turn(asyncio.get_running_loop())
-        waiting, blocked = self._meter.waiting, self._meter.blocked
+        meter = self._meter
         while not work.leaving.asked:
             lying, room, left = channel.ready, free(), turn.left
             fit = lying if lying < room else room
             if not fit and turn.patience:
-                await turn.give_way(blocked if lying else waiting)
+                await turn.give_way(meter.blocked if lying else meter.waiting)
                 continue
             if not lying:
                 try:
@@ -125,7 +125,7 @@ class PlainLoop:
             if not done:
                 turn.begin()
             elif turn.is_idle_after(done, fit):
-                await turn.give_way(waiting if lying <= room else blocked)
+                await turn.give_way(meter.waiting if lying <= room else meter.blocked)
             elif turn.due(done, turn.now):
                 await asyncio.sleep(0)
                 turn.look()
@@ -225,7 +225,7 @@ class PlainLoop:
     def _end(self, items: int) -> int:
         """A stretch is done with: its items took alike."""
         self._stretch.end()
-        self._meter.latency.add(self._turn.look() / items, items)
+        self._meter.add(self._turn.look() / items, items)
         return items
 
     async def _see_out(self, items: int, error: Exception | None, item: Any, result: Any) -> int:
@@ -234,7 +234,7 @@ class PlainLoop:
         stretch, began = self._stretch, self._turn.now
         before = stretch.taken - 1
         if before > 0:
-            self._meter.latency.add((stretch.until - began) / before, before)
+            self._meter.add((stretch.until - began) / before, before)
             began = stretch.until
         self.began = began
         try:
@@ -253,12 +253,12 @@ class PlainLoop:
         work, channel, baton, probe = self._work, self._channel, self._baton, self._probe
         function, awaits, none = self.function, self.awaits, self.none
         counters, outlet, leaving = work.counters, work.outlet, work.leaving
-        clock, latency = self._meter.clock, self._meter.latency
+        meter = self._meter
         while channel.ready and not leaving.asked:
             result = error = None
             item = channel.take()
             counters.received += 1
-            self.began = clock()
+            self.began = meter.clock()
             baton.holder = probe
             try:
                 result = function(self._value_of(item))
@@ -273,7 +273,7 @@ class PlainLoop:
             self.suspends = baton.holder is not probe
             waits = False
             if error is None and result is not none and outlet.free() > 0:
-                latency.add(clock() - self.began)
+                meter.add(meter.clock() - self.began)
                 self.lay(self._made_of(item, result))
                 counters.sent += 1
                 counters.settled += 1
@@ -304,7 +304,7 @@ class PlainLoop:
                 result = await self._work.made_after(error, self._call, item, 0.0)
             finally:
                 del error, item  # The traceback gets this frame: a cycle.
-        self._meter.latency.add(self._meter.clock() - self.began)
+        self._meter.add(self._meter.clock() - self.began)
         await self._send(result)
 
     def _value_of(self, item: Any) -> Any:

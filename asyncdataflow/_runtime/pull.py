@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from .baton import Stretch
-from .meter import Waits
+from .meter import Meter
 
 __all__ = ("NOTHING", "PullAhead", "Pulled")
 
@@ -26,7 +26,7 @@ class PullAhead:
         lay: Puts an item into the edges behind the source.
         stretch: The source's.
         own_error: Makes the stage's own error of what the iterator raised; none of what is not its own.
-        waits: Where it is counted how long the iterator has made the source wait.
+        meter: Where it is counted how long the iterator has made the source wait.
 
     Attributes:
         ended: The iterator has come to its end.
@@ -38,13 +38,13 @@ class PullAhead:
         lay: Callable[[Any], None],
         stretch: Stretch,
         own_error: Callable[[BaseException], Exception | None],
-        waits: Waits,
+        meter: Meter,
     ) -> None:
         self._items = items
         self._lay = lay
         self._stretch = stretch
         self._own_error = own_error
-        self._waits = waits
+        self._meter = meter
         self._is_waiting = False
         stretch.on_interrupt = self._wait
         self.ended = False
@@ -52,7 +52,7 @@ class PullAhead:
     def _wait(self) -> None:
         """Others run while the iterator has not given its next item."""
         self._is_waiting = True
-        self._waits.begin(self._stretch.until)
+        self._meter.waiting.begin(self._stretch.until)
 
     async def pull(self, items: int) -> Pulled:
         """Send up to so many, which is how many fit.
@@ -91,5 +91,5 @@ class PullAhead:
                 stretch.end()
             elif self._is_waiting:
                 self._is_waiting = False
-                self._waits.end(self._waits.clock())
+                self._meter.waiting.end(self._meter.clock())
         return items - rest - left, NOTHING, None

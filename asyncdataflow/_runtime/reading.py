@@ -318,7 +318,7 @@ class Reading(Making):
         baton = self.outlet.channels[0].baton
         stretch = Stretch(baton, None, self.outlet.ways, self.counters, works=False)
         lay = self.watched_source(self._laying_own(lay))
-        return PullAhead(items, lay, stretch, self._source_error, self.meter.waiting)
+        return PullAhead(items, lay, stretch, self._source_error, self.meter)
 
     def _laying_own(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
         """What sends an item of a source, as it is sent."""

@@ -12,7 +12,7 @@ from ..operators.protocol import ALL, ANY, Delivery
 from .baton import Way
 from .channel import Channel, Sender
 from .fan import Fan
-from .meter import UNCOUNTED, Waits
+from .meter import UNCOUNTED, Meter
 
 __all__ = ("Discard", "Edges", "LineUp", "Outlet", "Results", "send_to_all", "send_to_any")
 
@@ -66,7 +66,7 @@ class Outlet(Protocol):
         Raises ``ChannelClosed`` where no branch wants more.
         """
 
-    def counts(self, waits: Waits) -> None:
+    def counts(self, meter: Meter) -> None:
         """Count there how long workers wait to send."""
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class Discard:
         """Let them go."""
         return 0
 
-    def counts(self, waits: Waits) -> None:
+    def counts(self, meter: Meter) -> None:
         """Nobody waits."""
 
     def close(self) -> None:
@@ -187,9 +187,9 @@ class Results:
             raise ChannelClosed(channel.name)
         return absent
 
-    def counts(self, waits: Waits) -> None:
+    def counts(self, meter: Meter) -> None:
         """For room in the output edge."""
-        self._sender.waits = waits
+        self._sender.meter = meter
 
     def close(self) -> None:
         """Close the sender."""
@@ -286,10 +286,10 @@ class Edges:
     def _nobody_left(self) -> ChannelClosed:
         return ChannelClosed(", ".join(each.name for each in self.channels))
 
-    def counts(self, waits: Waits) -> None:
+    def counts(self, meter: Meter) -> None:
         """For room in any edge."""
         for sender in self._all:
-            sender.waits = waits
+            sender.meter = meter
 
     def close(self) -> None:
         """Close every sender."""
@@ -301,16 +301,16 @@ async def send_to_all(sends: Sequence[tuple[Sender[Any], Any]]) -> int:
     """Send each value to its sender, all in one step; how many of them were wanted."""
     waiting: list[tuple[Channel[Any], asyncio.Future[bool]]] = []
     wanted = 0
-    waits = None
+    meter = None
     for sender, value in sends:
         if sender.channel.abandoned:
             continue
         wanted += 1
         if not sender.put(value):
             waiting.append((sender.channel, sender.deposit(value)))
-            waits = sender.waits
+            meter = sender.meter
     try:
-        with UNCOUNTED if waits is None else waits:
+        with UNCOUNTED if meter is None else meter.blocked:
             for _, waiter in waiting:
                 wanted -= not await waiter
     except asyncio.CancelledError:
@@ -339,9 +339,9 @@ async def send_to_any(senders: Sequence[Sender[Any]], item: Any) -> None:
         sizes = {channel: channel.measure(item) for channel in wanted}
         for channel in wanted:
             channel.enlist(waiter, sizes[channel])
-        waits = senders[0].waits
+        meter = senders[0].meter
         try:
-            with UNCOUNTED if waits is None else waits:
+            with UNCOUNTED if meter is None else meter.blocked:
                 chosen = await waiter
         except asyncio.CancelledError:
             for channel in wanted:

@@ -26,8 +26,7 @@ class AtWork:
     def __init__(self, threads: int, meter: Meter) -> None:
         self._threads = threads
         self._meter = meter
-        # One who waits for room is enough to say why a thread has nothing to do.
-        meter.blocked.most = 1
+        meter.counts_any_block()
         self._chunks: set[Chunk] = set()
         self._seconds = 0.0
 
@@ -41,7 +40,7 @@ class AtWork:
         self._chunks.discard(chunk)
         self._seconds += chunk.seconds
         if chunk.done:
-            self._meter.latency.add(chunk.seconds / chunk.done, chunk.done)
+            self._meter.add(chunk.seconds / chunk.done, chunk.done)
 
     def let_go(self) -> None:
         """The run is over; what no thread has come back with knows its way back here."""

@@ -1,8 +1,8 @@
 """Walked: how long the items of a group took, and which of its stages that was.
 
-A walk takes items through several stages, and a clock is read at its two ends only. So what it took is shared out
-to its stages by what each takes of a few items, that go through every so often with a look at the clock between any two
-stages: work sampling (Tippett, 1935), as of a profiler. Until then they count as alike.
+A walk takes items through several stages, and a clock is read at its two ends only. So what it took is
+shared out to its stages by what each takes of a few items, that go through every so often with a look at the
+clock between any two stages: work sampling (Tippett, 1935). Until then they count as alike.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Walked:
             self._times[place] += items
 
     def gained(self, place: int) -> float:
-        """Seconds of work on a stage that are another's by who did it, less those that are the other way round."""
+        """Seconds of work on a stage that another's worker did, less those that its own did on others."""
         return sum(
             whole.seconds * (self._share(place, first, last) - (place == first))
             for (first, last), whole in self._whole.items()

@@ -88,7 +88,7 @@ class Walker(Walk):
     async def _walk(self, last: int, items: int) -> int:
         """Take so many items as far as this place; how many that may have been, 0 where others ran."""
         group, first, sample = self._group, self.role.place, None
-        walked = group.walked
+        walked = group.steps()
         group.watch()
         walked.left -= 1
         if walked.left:
@@ -101,7 +101,7 @@ class Walker(Walk):
         ended = await self.along(path, items)
         if ended is None:
             self.end()
-            walked.of(first, last).add(self._turn.look() / items, items)
+            path.took.add(self._turn.look() / items, items)
             if sample is not None:
                 walked.sampled(first, sample.seconds[:-1], items)
             return items
@@ -116,7 +116,7 @@ class Walker(Walk):
 
     def _ended_early(self, first: int, last: int) -> PlainLoop:
         """Count what a walk has done that was to go from a place to a place; what the item in hand is in."""
-        walked, began, before = self._group.walked, self._turn.now, self.taken - 1
+        walked, began, before = self._group.steps(), self._turn.now, self.taken - 1
         each = (self.until - began) / max(before, 1)
         at = self.role.place
         if before > 0:

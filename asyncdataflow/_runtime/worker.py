@@ -53,7 +53,7 @@ class Work(Reading):
         retired: Nobody wants more from it; its cancellation is its end.
         group: The group that it belongs to, if it does.
         role: What it is there.
-        walked: How long items took on their way through that group, and its place there.
+        walked: How long items took on their way through that group, once it is gone, and its place there.
     """
 
     def __init__(self, *parts: Any, **options: Any) -> None:
@@ -68,7 +68,7 @@ class Work(Reading):
     @functools.cached_property
     def _order(self) -> Order:
         """Made for those whose results have to wait for each other."""
-        return Order(self.stage.concurrency, self.emit, self.meter.blocked)
+        return Order(self.stage.concurrency, self.emit, self.meter)
 
     @functools.cached_property
     def _relay(self) -> Relay:
@@ -79,7 +79,7 @@ class Work(Reading):
     @functools.cached_property
     def _keyed(self) -> Keyed:
         """Made for those with a key."""
-        return Keyed(self.stage.concurrency, self.meter.waiting)
+        return Keyed(self.stage.concurrency, self.meter)
 
     @property
     def parked(self) -> int:
@@ -114,11 +114,17 @@ class Work(Reading):
         spent = self.meter.spent()
         if self._chunked is not None:
             self._at_work.tell(spent)
-        elif self.walked is not None:
-            walked, place = self.walked
+        elif (steps := self._steps()) is not None:
+            walked, place = steps
             spent.pass_on(walked.gained(place))
             spent.latency += walked.latency(place)
         return spent
+
+    def _steps(self) -> tuple[Walked, int] | None:
+        """How long items took on their way through its group, and its place there."""
+        if self.group is None or self.role is None or self.group.walked is None:
+            return self.walked
+        return self.group.walked, self.role.place
 
     def forsake(self) -> None:
         """The loop is gone, and its threads are to end by themselves."""
@@ -367,7 +373,7 @@ class Work(Reading):
             finally:
                 del error  # As in ``_made``.
             attempt += 1
-        self.meter.latency.add(self.meter.clock() - since)
+        self.meter.add(self.meter.clock() - since)
         if self.tracks and sent:
             item.release()
         elif self.tracks:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from asyncdataflow import DataFlow, batch, filter_, route, stage, zip_
-from asyncdataflow._runtime.meter import Spent, Waits
+from asyncdataflow._runtime.meter import AnyWait, Spent, Waits
 from asyncdataflow.abc import Sink
 from asyncdataflow.histogram import Histogram
 from asyncdataflow.testing import QueueSource
@@ -288,7 +288,7 @@ async def test_busy_stages_that_are_walked_through_are_told_apart():
 
 class TestWaits:
     def test_waits_are_added_up_with_those_that_last(self):
-        waits = Waits(time.monotonic, 3)
+        waits = Waits(time.monotonic)
         waits.begin(1)
         waits.begin(3)
         assert waits.seconds(4) == 4
@@ -298,12 +298,14 @@ class TestWaits:
         assert waits.seconds(50) == 11
 
     def test_one_worker_that_waits_in_two_places_waits_once(self):
-        waits = Waits(time.monotonic, 1)
+        waits = AnyWait(time.monotonic)
         waits.begin(0)
         waits.begin(0)
         assert waits.seconds(5) == 5
         waits.end(5)
         assert waits.seconds(6) == 6
+        waits.end(7)
+        assert waits.seconds(50) == 7
 
 
 @pytest.mark.parametrize(
