@@ -89,6 +89,11 @@ class Run(AsyncIterator[T], Generic[T]):
         return f"<Run of {self._name}: {self.state}>"
 
     @property
+    def name(self) -> str:
+        """The flow's name."""
+        return self._name
+
+    @property
     def state(self) -> RunState:
         """Where the run is in its life."""
         if self._execution is None:

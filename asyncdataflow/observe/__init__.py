@@ -1,0 +1,1 @@
+"""Runs as the tools see them that watch services; each module needs an extra of its own."""
