@@ -1,8 +1,8 @@
 """Meter: where the workers of a stage leave their time.
 
 A clock is read where a worker really waits, which costs many times as much, and at the end of a stretch of
-many items, never for an item of it. A worker that does not wait is busy: in its stage's function, or waiting for
-its turn of the loop. So three figures say all, and add up to the time that the workers have lived.
+many items, never for an item of it. A worker that does not wait is busy: in its stage's function, or ready
+for its turn of the loop. So three figures say all, and add up to the time that the workers have lived.
 """
 
 from __future__ import annotations

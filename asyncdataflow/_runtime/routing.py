@@ -301,14 +301,13 @@ async def send_to_all(sends: Sequence[tuple[Sender[Any], Any]]) -> int:
     """Send each value to its sender, all in one step; how many of them were wanted."""
     waiting: list[tuple[Channel[Any], asyncio.Future[bool]]] = []
     wanted = 0
-    meter = None
     for sender, value in sends:
         if sender.channel.abandoned:
             continue
         wanted += 1
         if not sender.put(value):
             waiting.append((sender.channel, sender.deposit(value)))
-            meter = sender.meter
+    meter = sends[0][0].meter if waiting else None
     try:
         with UNCOUNTED if meter is None else meter.blocked:
             for _, waiter in waiting:

@@ -1,7 +1,7 @@
 """Runs for Prometheus: their counters are read when somebody scrapes, and cost nothing in between.
 
-Needs ``pip install 'asyncdataflow[prometheus]'``. Labels come from definitions alone: the flow's name, the stage's
-name and fixed words. No item, parameter or error is ever shown.
+Needs ``pip install 'asyncdataflow[prometheus]'``. Labels come from definitions alone: the flow's name, the
+stage's name and fixed words. No item, parameter or error is ever shown.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class RunCollector(Collector):
         >>> len(asyncio.run(main()))
         10
         >>> registry.get_sample_value("asyncdataflow_results_total", {"flow": "squares"})
-        10.0
+        10
     """
 
     def __init__(self, registry: CollectorRegistry | None = REGISTRY, *, most: int = 500) -> None:
@@ -221,7 +221,7 @@ class RunCollector(Collector):
         self, past: Iterable[tuple[str, RunStats]], now: list[tuple[str, RunStats]]
     ) -> Iterator[Metric]:
         results: Counter[str] = Counter()
-        stages = set()
+        stages: set[tuple[str, str]] = set()
         for flow, stats in [*past, *now]:
             results[flow] += stats.results
             stages.update((flow, stage) for stage in stats.stages)

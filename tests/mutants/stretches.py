@@ -44,12 +44,12 @@ MUTANTS = (
         "what a stretch has put into an edge is told to nobody but the first who waits",
         "_runtime/baton.py",
         """\
-            self._inlet.lifted(taken)
+            self._inlet.lifted(self.taken)
         for outlet in self._outlets:
             outlet.laid()
 """,
         """\
-            self._inlet.lifted(taken)
+            self._inlet.lifted(self.taken)
 """,
     ),
     Mutant(
