@@ -108,6 +108,8 @@ class RunStats:
         results: Results handed to the consumer.
         waiting: Results that lie in the output edge.
         elapsed: Seconds since the run started; 0 before.
+        latency: End to end, of sources that are answered: seconds from when a message is given to
+            when everything made of it is known to be settled. Of other sources nothing is known.
     """
 
     state: RunState
@@ -115,3 +117,4 @@ class RunStats:
     results: int
     waiting: int
     elapsed: float
+    latency: Histogram = NOTHING_SEEN

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from ..errors import UnsettledError
+from ..histogram import Recorder
 from ..message import Answer, Message
+from .clock import time_of
 from .tracked import Nobody, Tracked
 
 __all__ = ("AnswerDesk",)
@@ -28,13 +30,16 @@ class AnswerDesk:
     Attributes:
         acked: As of a desk.
         sleeps: As of a desk.
+        took: Seconds from when a message is given to when it is known to be settled.
     """
 
     def __init__(self, source: str, answer: Callable[[Sequence[Answer]], Awaitable[None]], most: int) -> None:
         self.source = source
         self._answer = answer
         self._most = most
-        self._open: dict[Message[Any], None] = {}
+        self.took = Recorder()
+        # With the time at which each was given.
+        self._open: dict[Message[Any], float] = {}
         self.acked: list[Answer] = []
         self.sleeps = False
         self._answers: list[Answer] = []
@@ -43,6 +48,7 @@ class AnswerDesk:
         self._muted = self._hurried = False
         self._dropped: deque[Nobody] = deque()
         self._loop = asyncio.get_running_loop()
+        self._clock = time_of(self._loop)
         self._thread = threading.get_ident()
         self._news: asyncio.Future[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -65,10 +71,10 @@ class AnswerDesk:
 
     def laying(self, lay: Callable[[Tracked], None]) -> Callable[[Message[Any]], None]:
         """What puts a message's item where ``lay`` puts what is tracked."""
-        unanswered = self._open
+        unanswered, clock = self._open, self._clock
 
         def lay_message(message: Message[Any]) -> None:
-            unanswered[message] = None
+            unanswered[message] = clock()
             made = Tracked()
             made.item = message.item
             made.receipt = message
@@ -80,7 +86,7 @@ class AnswerDesk:
     def nack(self, message: Message[Any], error: BaseException) -> None:
         """As of a desk; behind :meth:`close` it was answered already."""
         if message in self._open:
-            del self._open[message]
+            self.took.add(self._clock() - self._open.pop(message))
             self._answers.append(Answer(message, error))
             if self.sleeps:
                 self.wake()
@@ -176,9 +182,13 @@ class AnswerDesk:
             self._take_acked()
 
     def _take_acked(self) -> None:
-        answered = self._open.pop
-        # Behind :meth:`close` they are answered already.
-        self._answers += [each for each in self.acked if answered(each.message, self) is not self]
+        answered, answers, took, now = self._open.pop, self._answers, self.took.add, self._clock()
+        for each in self.acked:
+            given = answered(each.message, None)
+            # Behind :meth:`close` they are answered already.
+            if given is not None:
+                took(now - given)
+                answers.append(each)
         # What comes later is appended to this very list.
         self.acked.clear()
 

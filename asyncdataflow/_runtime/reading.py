@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
 from ..errors import ChannelClosed, StageCancelledError
+from ..histogram import NOTHING_SEEN, Histogram
 from ..message import Message
 from ..operators.streamwise import opened
 from .answers import Answers
@@ -68,6 +69,13 @@ class Reading(Making):
     def unacked(self) -> int:
         """Of a source that is answered: messages given of which it was not told yet."""
         return self._answers.desk.unacked if self._answers is not None and self._answers.is_open else 0
+
+    @property
+    def settled(self) -> Histogram:
+        """Of a source that is answered: how long its messages took until they were settled."""
+        if self._answers is None or not self._answers.is_open:
+            return NOTHING_SEEN
+        return self._answers.desk.took.histogram()
 
     def cut(self) -> None:
         """Of a source that is answered: wait for no further message, only for what became of the others."""

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import BusyRunError, EndOfChannel, UnsettledError
 from ..graph import Graph, named
+from ..histogram import NOTHING_SEEN
 from ..message import Message
 from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
@@ -269,7 +270,12 @@ class Run(AsyncIterator[T], Generic[T]):
         if self._stretch.baton.holder is self._stretch:
             results += self._stretch.progress()[0]
         waiting = execution.output.statistics().items
-        return RunStats(execution.state, MappingProxyType(stages), results, waiting, execution.elapsed)
+        latency = NOTHING_SEEN
+        for work in execution.works if execution.tracks else ():
+            latency += work.settled
+        return RunStats(
+            execution.state, MappingProxyType(stages), results, waiting, execution.elapsed, latency
+        )
 
     def __or__(self, operator: Callable[[Run[T]], R]) -> R:
         """``run | pipe.take(5)``: hand the run to an aiostream operator, or to any function of it."""

@@ -221,9 +221,11 @@ class RunCollector(Collector):
         self, past: Iterable[tuple[str, RunStats]], now: list[tuple[str, RunStats]]
     ) -> Iterator[Metric]:
         results: Counter[str] = Counter()
+        settled: dict[str, Histogram] = {}
         stages: set[tuple[str, str]] = set()
         for flow, stats in [*past, *now]:
             results[flow] += stats.results
+            settled[flow] = settled.get(flow, NOTHING_SEEN) + stats.latency
             stages.update((flow, stage) for stage in stats.stages)
         runs = Counter(flow for flow, _ in now)
         given = CounterMetricFamily("asyncdataflow_results", "Results handed to consumers.", labels=["flow"])
@@ -231,11 +233,18 @@ class RunCollector(Collector):
         for flow, count in results.items():
             given.add_metric([flow], count)
             living.add_metric([flow], runs[flow])
+        whole = HistogramMetricFamily(
+            "asyncdataflow_end_to_end_seconds",
+            "Seconds from when a message is given to when everything made of it is settled.",
+            labels=["flow"],
+        )
+        for flow, latency in settled.items():
+            self._add_histogram(whole, (flow,), latency)
         left = GaugeMetricFamily(
             "asyncdataflow_stages_left_out", "Stages that are not shown, because there are too many."
         )
         left.add_metric([], max(len(stages) - len(self._shown), 0))
-        yield from (given, living, left)
+        yield from (given, living, whole, left)
 
     def _by_stage(
         self, runs: Iterable[tuple[str, RunStats]], names: Iterable[str]
@@ -270,7 +279,8 @@ def _together(some: RunStats, others: RunStats) -> RunStats:
         name: _both(some.stages.get(name, StageStats()), others.stages.get(name, StageStats()))
         for name in {**some.stages, **others.stages}
     }
-    return RunStats("ended", stages, some.results + others.results, 0, 0.0)
+    results, latency = some.results + others.results, some.latency + others.latency
+    return RunStats("ended", stages, results, 0, 0.0, latency)
 
 
 def _both(some: StageStats, others: StageStats) -> StageStats:

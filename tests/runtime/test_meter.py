@@ -205,6 +205,8 @@ def test_acks_that_are_awaited_hold_a_source_up():
     assert first.unacked == 2
     assert spent(sink) == close(4.5, 0, 0)
     assert first.blocked == pytest.approx(4.5)
+    # The first was done in one second, the others have waited for the one before them.
+    assert (stats.latency.count, stats.latency.seconds) == (4, pytest.approx(1 + 2 + 2 + 2))
 
 
 @both
