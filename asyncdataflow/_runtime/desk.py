@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ class AnswerDesk:
         self._dropped: deque[Nobody] = deque()
         self._loop = asyncio.get_running_loop()
         self._clock = time_of(self._loop)
+        self._now = self._clock()
         self._thread = threading.get_ident()
         self._news: asyncio.Future[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -65,16 +66,17 @@ class AnswerDesk:
 
     def track(self, message: Message[Any]) -> Tracked:
         """A message's item, on its way."""
+        self.look()
         made: list[Tracked] = []
         self.laying(made.append)(message)
         return made[0]
 
     def laying(self, lay: Callable[[Tracked], None]) -> Callable[[Message[Any]], None]:
         """What puts a message's item where ``lay`` puts what is tracked."""
-        unanswered, clock = self._open, self._clock
+        unanswered = self._open
 
         def lay_message(message: Message[Any]) -> None:
-            unanswered[message] = clock()
+            unanswered[message] = self._now
             made = Tracked()
             made.item = message.item
             made.receipt = message
@@ -82,6 +84,10 @@ class AnswerDesk:
             lay(made)
 
         return lay_message
+
+    def look(self) -> None:
+        """Look what time it is, for all messages that are given in one stretch."""
+        self._now = self._clock()
 
     def nack(self, message: Message[Any], error: BaseException) -> None:
         """As of a desk; behind :meth:`close` it was answered already."""
@@ -182,13 +188,17 @@ class AnswerDesk:
             self._take_acked()
 
     def _take_acked(self) -> None:
-        answered, answers, took, now = self._open.pop, self._answers, self.took.add, self._clock()
-        for each in self.acked:
-            given = answered(each.message, None)
-            # Behind :meth:`close` they are answered already.
-            if given is not None:
-                took(now - given)
-                answers.append(each)
+        if not self.acked:
+            return
+        answered, now = self._open.pop, self._clock()
+        given = [answered(each.message, None) for each in self.acked]
+        # Most were given together.
+        for since, times in Counter(given).items():
+            if since is not None:
+                self.took.add(now - since, times)
+        # Behind :meth:`close` they are answered already.
+        answers = zip(self.acked, given, strict=True)
+        self._answers += [each for each, since in answers if since is not None]
         # What comes later is appended to this very list.
         self.acked.clear()
 

@@ -124,8 +124,10 @@ class Making:
         if self.limiter is not None:
             await self.limiter.wait()
         since = self._loop.time() if self.stage.retry is not None else 0.0
-        times = self.meter.timed()
-        began = self.meter.clock() if times else 0.0
+        meter = self.meter
+        meter.left -= 1
+        times = 0 if meter.left else meter.timed()
+        began = meter.clock() if times else 0.0
         try:
             made = await self._once(call, item)
         except (asyncio.CancelledError, Exception) as raised:
@@ -134,13 +136,13 @@ class Making:
                 raise
         else:
             if times:
-                self.meter.took(began, times)
+                meter.took(began, times)
             return made
         try:
             return await self.made_after(error, call, item, since)
         finally:
             if times:
-                self.meter.took(began, times)
+                meter.took(began, times)
             del error  # Its traceback has this frame, which has the item: a cycle.
 
     async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:

@@ -113,6 +113,7 @@ class Meter:
 
     Attributes:
         clock: As given.
+        left: Items, of those that come one by one, until one is to be timed.
     """
 
     _begun: float | None = None
@@ -122,7 +123,7 @@ class Meter:
     _blocked: Waits | None = None
     _recorder: Recorder | None = None
     _first: tuple[float, int] | None = None
-    _every = _left = 1
+    _every = left = 1
 
     def __init__(self, clock: Callable[[], float], workers: int) -> None:
         self.clock = clock
@@ -180,22 +181,19 @@ class Meter:
         return recorder.histogram()
 
     def timed(self) -> int:
-        """For how many items the next one stands; 0 where it is not to be timed.
+        """For how many items the next one stands, of which ``left`` says that it is to be timed.
 
         Of items that come one by one, each is timed that is slow, as far as the one before it says, and
         one of some that are quick.
         """
-        self._left -= 1
-        if self._left:
-            return 0
-        self._left = self._every
+        self.left = self._every
         return self._every
 
     def took(self, began: float, times: int) -> None:
         """The item that stands for so many was begun then, and is made."""
         seconds = self.clock() - began
         self.add(seconds, times)
-        self._every = self._left = 1 if seconds > _QUICK else min(2 * self._every, _MOST_EVERY)
+        self._every = self.left = 1 if seconds > _QUICK else min(2 * self._every, _MOST_EVERY)
 
     def spent(self) -> Spent:
         """Up to now, or to its end."""

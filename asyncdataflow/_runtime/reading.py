@@ -256,7 +256,7 @@ class Reading(Making):
         ahead = self._ahead(items)
         self._stop_making = self._stopper(items)
         while not self.leaving.asked and not (self.draining and self._is_drained()):
-            room = 0 if ahead is None else min(free(), self._wanted)
+            room = 0 if ahead is None else min(free(), self._wanted())
             if not room and turn.patience:
                 await turn.give_way(meter.blocked)
                 continue
@@ -298,10 +298,12 @@ class Reading(Making):
         with self.meter.blocked:
             return await answers.wait_for_room()
 
-    @property
     def _wanted(self) -> int:
-        """Items that may be given before one is answered."""
-        return _MANY if self._answers is None else self._answers.desk.room
+        """Items that may be given before one is answered; they count as given now."""
+        if self._answers is None:
+            return _MANY
+        self._answers.desk.look()
+        return self._answers.desk.room
 
     async def _send_pulled(self, item: Any) -> None:
         """An item of a source that does not leave in a stretch."""

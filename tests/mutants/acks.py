@@ -63,8 +63,8 @@ MUTANTS = (
         "answered twice",
         "what is answered stays open, and is nacked at the end",
         "_runtime/desk.py",
-        "        answered = self._open.pop\n",
-        "        answered = self._open.get\n",
+        "        answered, now = self._open.pop, self._clock()\n",
+        "        answered, now = self._open.get, self._clock()\n",
     ),
     Mutant(
         "no bound of what is unacked",
