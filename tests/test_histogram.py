@@ -75,6 +75,30 @@ def test_many_at_once_are_many():
     assert recorder.histogram() == seen([0.5] * 127)
 
 
+def test_quick_ones_that_are_added_together_count_with_their_mean():
+    recorder = Recorder()
+    for _ in range(50):
+        recorder.add_together(1e-6, 10)
+        recorder.add_together(9e-6, 10)
+    recorder.add_together(2.0, 4)
+    seconds = 50 * 1e-5 + 2
+    assert recorder.seconds == pytest.approx(seconds)
+    histogram = recorder.histogram()
+    assert (histogram.count, histogram.seconds) == (1004, pytest.approx(seconds))
+    assert histogram.quantile(0.99) == pytest.approx(5e-7, rel=0.1)
+    assert histogram.within(0.25) == 1000
+
+
+def test_single_ones_are_each_counted():
+    one_by_one, recorder = Recorder(), Recorder()
+    for number in range(1000):
+        one_by_one.add(number / 1000)
+        recorder.each().append(number / 1000)
+        assert len(recorder.each()) < 300
+    assert recorder.seconds == pytest.approx(one_by_one.seconds)
+    assert recorder.histogram().counts == one_by_one.histogram().counts
+
+
 def test_of_nothing_everything_is_nothing():
     assert (Histogram().mean, Histogram().quantile(0.99), Histogram().within(1)) == (0.0, 0.0, 0)
 

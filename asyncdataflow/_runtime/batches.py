@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ..errors import EndOfChannel, ResultError, StageTimeoutError
 from ..holes import HOLE
@@ -11,6 +11,7 @@ from ..operators.protocol import BatchOperator
 from .call import Call
 from .channel import Receiver
 from .clock import Turn
+from .meter import Meter
 from .order import Order
 from .pull import NOTHING
 from .together import Handful, Together
@@ -44,8 +45,8 @@ class Batches:
         self._work = work
         self._operator = operator
         stage = work.stage
-        self._order = Order(0, work.emit) if stage.concurrency > 1 and stage.ordered else None
-        self._collecting = asyncio.Lock()
+        self._order = Order(0, work.emit, work.meter) if stage.concurrency > 1 and stage.ordered else None
+        self._collecting = _Collecting(work.meter)
         self._loop = asyncio.get_running_loop()
 
     async def work(self) -> None:
@@ -124,6 +125,23 @@ class Batches:
             await work.emit(made.pop())
         if order is not None:
             order.leave()
+
+
+class _Collecting(asyncio.Lock):
+    """Held by the worker that collects; the others wait for items, too.
+
+    Args:
+        meter: Where that is counted.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    async def acquire(self) -> Literal[True]:
+        """As of any lock."""
+        with self._meter.waiting:
+            return await super().acquire()
 
 
 class _Batch(Handful):

@@ -119,7 +119,7 @@ class Stretch:
     Attributes:
         taken: Items that the last one has taken, once it is over.
         laid: Items that the last one has put, once it is over.
-        until: When it was last interrupted.
+        until: When it was last interrupted, with an item in hand.
         usual: The sort of results that need no second look, as whoever is in it says; none once it is over.
         on_interrupt: Called when somebody takes the baton away, before that one goes on.
     """
@@ -214,7 +214,8 @@ class Stretch:
 
     def interrupt(self) -> None:
         """Somebody takes the baton away: the worker is inside its stage's function, with an item in hand."""
-        self.until = self.baton.clock()
+        if self._works:
+            self.until = self.baton.clock()
         self.end(int(self._works))
         if self.on_interrupt is not None:
             self.on_interrupt()

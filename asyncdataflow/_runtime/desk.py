@@ -26,18 +26,24 @@ class AnswerDesk:
         source: The source's name.
         answer: The subscription's way to be told.
         most: Most messages unanswered.
+        took: Counts the seconds from when a message is given to when it is known to be settled.
 
     Attributes:
         acked: As of a desk.
         sleeps: As of a desk.
-        took: Seconds from when a message is given to when it is known to be settled.
     """
 
-    def __init__(self, source: str, answer: Callable[[Sequence[Answer]], Awaitable[None]], most: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        answer: Callable[[Sequence[Answer]], Awaitable[None]],
+        most: int,
+        took: Recorder | None = None,
+    ) -> None:
         self.source = source
         self._answer = answer
         self._most = most
-        self.took = Recorder()
+        self._took = took or Recorder()
         # With the time at which each was given.
         self._open: dict[Message[Any], float] = {}
         self.acked: list[Answer] = []
@@ -92,7 +98,7 @@ class AnswerDesk:
     def nack(self, message: Message[Any], error: BaseException) -> None:
         """As of a desk; behind :meth:`close` it was answered already."""
         if message in self._open:
-            self.took.add(self._clock() - self._open.pop(message))
+            self._took.add(self._clock() - self._open.pop(message))
             self._answers.append(Answer(message, error))
             if self.sleeps:
                 self.wake()
@@ -195,7 +201,7 @@ class AnswerDesk:
         # Most were given together.
         for since, times in Counter(given).items():
             if since is not None:
-                self.took.add(now - since, times)
+                self._took.add(now - since, times)
         # Behind :meth:`close` they are answered already.
         answers = zip(self.acked, given, strict=True)
         self._answers += [each for each, since in answers if since is not None]

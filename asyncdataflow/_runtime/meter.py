@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from ..histogram import Histogram, Recorder
 
 __all__ = ("UNCOUNTED", "AnyWait", "Meter", "Spent", "Waits")
+
+T = TypeVar("T")
 
 UNCOUNTED: Final[AbstractContextManager[Any]] = nullcontext()
 """Around a wait that is counted nowhere."""
@@ -36,23 +38,25 @@ class Waits:
 
     Attributes:
         clock: As given.
+        workers: How many wait now.
+        sum: That number.
     """
 
-    _waiting = 0
-    _sum = 0.0
+    workers = 0
+    sum = 0.0
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
 
     def begin(self, now: float) -> None:
         """A worker begins to wait."""
-        self._waiting += 1
-        self._sum -= now
+        self.workers += 1
+        self.sum -= now
 
     def end(self, now: float) -> None:
         """One of them goes on."""
-        self._waiting -= 1
-        self._sum += now
+        self.workers -= 1
+        self.sum += now
 
     def __enter__(self) -> None:
         """A worker waits in this block."""
@@ -64,7 +68,7 @@ class Waits:
 
     def seconds(self, now: float) -> float:
         """Worker time up to now, with the waits that last."""
-        return self._sum + self._waiting * now
+        return self.sum + self.workers * now
 
 
 class AnyWait(Waits):
@@ -104,6 +108,24 @@ class Spent:
         self.waiting -= seconds - blocked
 
 
+class _WhenNeeded(Generic[T]):
+    """An attribute that is made when first it is asked for: most runs are short, and do without.
+
+    Args:
+        make: Makes it, with what tells the time.
+    """
+
+    def __init__(self, make: Callable[[Callable[[], float]], T]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type[Meter], name: str) -> None:
+        self._name = name
+
+    def __get__(self, meter: Meter, owner: type[Meter]) -> T:
+        made = meter.__dict__[self._name] = self._make(meter.clock)
+        return made
+
+
 class Meter:
     """Of one stage.
 
@@ -113,43 +135,30 @@ class Meter:
 
     Attributes:
         clock: As given.
+        waiting: Waits for items.
+        blocked: Waits for room, or for a turn to send.
+        recorder: How long items took, from when one is begun to when it is made.
         left: Items, of those that come one by one, until one is to be timed.
     """
 
     _begun: float | None = None
     _ended: float | None = None
-    # Most runs are short: what they do not need is not made for each of their stages.
-    _waiting: Waits | None = None
-    _blocked: Waits | None = None
-    _recorder: Recorder | None = None
-    _first: tuple[float, int] | None = None
     _every = left = 1
+    waiting = _WhenNeeded(Waits)
+    blocked = _WhenNeeded(Waits)
+    recorder = _WhenNeeded(lambda _: Recorder())
 
     def __init__(self, clock: Callable[[], float], workers: int) -> None:
         self.clock = clock
         self._workers = workers
 
-    @property
-    def waiting(self) -> Waits:
-        """Waits for items."""
-        if self._waiting is None:
-            self._waiting = Waits(self.clock)
-        return self._waiting
-
-    @property
-    def blocked(self) -> Waits:
-        """Waits for room, or for a turn to send."""
-        if self._blocked is None:
-            self._blocked = Waits(self.clock)
-        return self._blocked
-
     def waits_at_several(self) -> None:
         """Its one worker may wait for items in several places at once."""
-        self._waiting = AnyWait(self.clock)
+        self.__dict__["waiting"] = AnyWait(self.clock)
 
     def counts_any_block(self) -> None:
         """One who waits for room is enough to say why others have nothing to do."""
-        self._blocked = AnyWait(self.clock)
+        self.__dict__["blocked"] = AnyWait(self.clock)
 
     def begin(self, now: float) -> None:
         """Its workers start."""
@@ -158,27 +167,6 @@ class Meter:
     def end(self) -> None:
         """The last of its workers has ended."""
         self._ended = self.clock()
-
-    def add(self, seconds: float, times: int = 1) -> None:
-        """So many items took so long each, from when one is begun to when it is made."""
-        recorder = self._recorder
-        if recorder is None:
-            if self._first is None:
-                self._first = seconds, times
-                return
-            recorder = self._recorder = Recorder()
-            recorder.add(*self._first)
-        recorder.add(seconds, times)
-
-    @property
-    def latency(self) -> Histogram:
-        """What items took so far."""
-        recorder = self._recorder
-        if recorder is None:
-            recorder = Recorder()
-            if self._first is not None:
-                recorder.add(*self._first)
-        return recorder.histogram()
 
     def timed(self) -> int:
         """For how many items the next one stands, of which ``left`` says that it is to be timed.
@@ -192,7 +180,7 @@ class Meter:
     def took(self, began: float, times: int) -> None:
         """The item that stands for so many was begun then, and is made."""
         seconds = self.clock() - began
-        self.add(seconds, times)
+        self.recorder.add(seconds, times)
         self._every = self.left = 1 if seconds > _QUICK else min(2 * self._every, _MOST_EVERY)
 
     def spent(self) -> Spent:
@@ -201,7 +189,6 @@ class Meter:
             return Spent(0.0, 0.0, 0.0, 0.0, Histogram())
         now = self.clock() if self._ended is None else self._ended
         elapsed = now - self._begun
-        waiting = 0.0 if self._waiting is None else self._waiting.seconds(now)
-        blocked = 0.0 if self._blocked is None else self._blocked.seconds(now)
+        waiting, blocked = self.waiting.seconds(now), self.blocked.seconds(now)
         busy = self._workers * elapsed - waiting - blocked
-        return Spent(elapsed, busy, waiting, blocked, self.latency)
+        return Spent(elapsed, busy, waiting, blocked, self.recorder.histogram())

@@ -28,6 +28,9 @@ __all__ = ("NO_RESULT", "PlainLoop", "PlainWork")
 NO_RESULT: Final = object()
 """Stands where a stage has to return something that it never returns."""
 
+_MOST_AT_ONCE: Final = 256
+"""Items until what they took is counted."""
+
 
 class PlainWork(Protocol):
     """What the loop needs of its stage's work.
@@ -225,24 +228,28 @@ class PlainLoop:
     def _end(self, items: int) -> int:
         """A stretch is done with: its items took alike."""
         self._stretch.end()
-        self._meter.add(self._turn.look() / items, items)
+        self._meter.recorder.add_together(self._turn.look(), items)
         return items
 
     async def _see_out(self, items: int, error: Exception | None, item: Any, result: Any) -> int:
         """The item that ended a stretch of so many; as of a stretch, how many that may have been."""
         failed = error is not None
-        stretch, began = self._stretch, self._turn.now
-        before = stretch.taken - 1
-        if before > 0:
-            self._meter.add((stretch.until - began) / before, before)
-            began = stretch.until
-        self.began = began
+        self.began = self._count_before()
         try:
             await self.finish(error, item, result)
         finally:
             del error, item  # As above.
         self._turn.look()
         return items if failed else 0
+
+    def _count_before(self) -> float:
+        """A stretch has ended with an item in hand: count those before it; when this one was begun."""
+        stretch, began = self._stretch, self._turn.now
+        before = stretch.taken - 1
+        if before < 1:
+            return began
+        self._meter.recorder.add_together(stretch.until - began, before)
+        return stretch.until
 
     async def _one_by_one(self) -> int:
         """Items of a function that does suspend, or of which one finds no room.
@@ -253,12 +260,11 @@ class PlainLoop:
         work, channel, baton, probe = self._work, self._channel, self._baton, self._probe
         function, awaits, none = self.function, self.awaits, self.none
         counters, outlet, leaving = work.counters, work.outlet, work.leaving
-        meter = self._meter
-        while channel.ready and not leaving.asked:
+        clock, began, took = self._meter.clock, self._turn.now, self._meter.recorder.each()
+        while channel.ready and not leaving.asked and len(took) < _MOST_AT_ONCE:
             result = error = None
             item = channel.take()
             counters.received += 1
-            self.began = meter.clock()
             baton.holder = probe
             try:
                 result = function(self._value_of(item))
@@ -273,7 +279,9 @@ class PlainLoop:
             self.suspends = baton.holder is not probe
             waits = False
             if error is None and result is not none and outlet.free() > 0:
-                meter.add(meter.clock() - self.began)
+                now = clock()
+                took.append(now - began)
+                began = now
                 self.lay(self._made_of(item, result))
                 counters.sent += 1
                 counters.settled += 1
@@ -281,12 +289,14 @@ class PlainLoop:
                     each.laid()
             else:
                 waits = result is not none and outlet.is_full()
+                self.began = began
                 try:
                     await self.finish(error, item, result)
                 finally:
                     error = item = None  # The error's traceback has this frame: a cycle.
+                began = clock()
             if not self.suspends:
-                self._turn.look()
+                self._turn.now = began
                 return int(not waits)
         return 0
 
@@ -304,7 +314,7 @@ class PlainLoop:
                 result = await self._work.made_after(error, self._call, item, 0.0)
             finally:
                 del error, item  # The traceback gets this frame: a cycle.
-        self._meter.add(self._meter.clock() - self.began)
+        self._meter.recorder.add(self._meter.clock() - self.began)
         await self._send(result)
 
     def _value_of(self, item: Any) -> Any:

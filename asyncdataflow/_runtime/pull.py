@@ -52,7 +52,7 @@ class PullAhead:
     def _wait(self) -> None:
         """Others run while the iterator has not given its next item."""
         self._is_waiting = True
-        self._meter.waiting.begin(self._stretch.until)
+        self._meter.waiting.begin(self._meter.clock())
 
     async def pull(self, items: int) -> Pulled:
         """Send up to so many, which is how many fit.

@@ -73,9 +73,7 @@ class Reading(Making):
     @property
     def settled(self) -> Histogram:
         """Of a source that is answered: how long its messages took until they were settled."""
-        if self._answers is None or not self._answers.is_open:
-            return NOTHING_SEEN
-        return self._answers.desk.took.histogram()
+        return NOTHING_SEEN if self._answers is None else self._answers.took.histogram()
 
     def cut(self) -> None:
         """Of a source that is answered: wait for no further message, only for what became of the others."""
@@ -157,7 +155,8 @@ class Reading(Making):
         """The source has failed: wait; whether it is to be opened anew."""
         self.reading, self._stop_making = False, None
         self.leaving.go_on()
-        return await self._restarts.pause()
+        with self.meter.waiting:
+            return await self._restarts.pause()
 
     def _end_with(self, error: Exception) -> None:
         """The source has raised it, which may stand."""

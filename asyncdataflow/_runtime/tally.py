@@ -40,7 +40,7 @@ class AtWork:
         self._chunks.discard(chunk)
         self._seconds += chunk.seconds
         if chunk.done:
-            self._meter.add(chunk.seconds / chunk.done, chunk.done)
+            self._meter.recorder.add(chunk.seconds / chunk.done, chunk.done)
 
     def let_go(self) -> None:
         """The run is over; what no thread has come back with knows its way back here."""

@@ -142,7 +142,7 @@ class Handful:
             if error is None:
                 raise
             return error
-        meter.add(meter.clock() - began, len(items))
+        meter.recorder.add(meter.clock() - began, len(items))
         await self._settle(items, made)
         return None
 

@@ -101,7 +101,7 @@ class Walker(Walk):
         ended = await self.along(path, items)
         if ended is None:
             self.end()
-            path.took.add(self._turn.look() / items, items)
+            path.took.add_together(self._turn.look(), items)
             if sample is not None:
                 walked.sampled(first, sample.seconds[:-1], items)
             return items

@@ -14,7 +14,6 @@ from typing import Any
 
 from ..errors import EndOfChannel
 from ..holes import HOLE
-from ..naming import annotate, describe_error
 from ..operators.protocol import BatchOperator, StreamOperator
 from .batches import Batches
 from .by_key import KeyedLoop
@@ -22,6 +21,7 @@ from .call import Call
 from .chunked import Chunked
 from .counted import Counted
 from .crew import Crew, TrackedCrew
+from .expanding import Expanding
 from .fused import Group, Role
 from .keyed import Keyed
 from .meter import Spent
@@ -29,7 +29,7 @@ from .order import Order
 from .ordered import OrderedLoop
 from .plain import PlainLoop
 from .pull import NOTHING
-from .reading import Loop, Reading
+from .reading import Loop
 from .relay import Relay
 from .tally import AtWork
 from .together import write_together
@@ -41,7 +41,7 @@ from .walker import Walker
 __all__ = ("NOTHING", "Loop", "Work")
 
 
-class Work(Reading):
+class Work(Expanding):
     """One stage of one run.
 
     Args:
@@ -74,7 +74,7 @@ class Work(Reading):
     def _relay(self) -> Relay:
         """Made for those of which several may be at work."""
         channel, outlet = self.inlets[0].channel, self.outlet
-        return Relay(channel.baton, channel, outlet.ways, self.counters, outlet.free)
+        return Relay(channel.baton, channel, outlet.ways, self.counters, outlet.free, self.meter.recorder)
 
     @functools.cached_property
     def _keyed(self) -> Keyed:
@@ -344,73 +344,3 @@ class Work(Reading):
 
     def made_together(self, first: int, made: list[Any]) -> None:
         """What has become of them, from that number on."""
-
-    async def whole(self, call: Call, item: Any) -> None:
-        """An item from taking to sending."""
-        if self._many:
-            await self._expand(call, item, None)
-        else:
-            await self.emit(await self._made(call, item))
-
-    async def _expand(self, call: Call, item: Any, turn: Loop | None) -> None:
-        """Everything that the stage makes of an item, each sent before the next is made."""
-        self.counters.received += 1
-        if self.limiter is not None:
-            await self.limiter.wait()
-        since = self._loop.time()
-        attempt = 1
-        while True:
-            error, sent = await self._expand_once(call, item, turn)
-            if error is None:
-                break
-            try:
-                if sent:
-                    # Part of it is on its way: another try would send that again.
-                    await self.supervisor.give_up(error, item, attempt)
-                    break
-                if not await self.supervisor.again(error, item, attempt, since):
-                    break
-            finally:
-                del error  # As in ``_made``.
-            attempt += 1
-        self.meter.add(self.meter.clock() - since)
-        if self.tracks and sent:
-            item.release()
-        elif self.tracks:
-            item.settle()
-        self.counters.settled += 1
-
-    async def _expand_once(self, call: Call, item: Any, turn: Loop | None) -> tuple[Exception | None, int]:
-        """One pass: the stage's own error, if any, and how many were sent; the outlet's error is raised."""
-        context = call.each(item.item if self.tracks else item)
-        sent = 0
-        try:
-            items = await context.__aenter__()
-        except Exception as error:  # noqa: BLE001 - what the stage raises is for its policies
-            return error, sent
-        failed: Exception | None = None
-        through = False
-        try:
-            while True:
-                made, failed = await self._next_of(items)
-                if failed is not None or made is NOTHING:
-                    break
-                if turn is not None:
-                    await turn()
-                await self._send(item.part(made) if self.tracks else made)
-                del made
-                sent += 1
-            through = True
-        finally:
-            self.leaving.begin()
-            try:
-                await context.__aexit__(None, None, None)
-            except Exception as error:
-                if not through:
-                    # On the way out for another reason, which must not hide it.
-                    raise
-                if failed is not None:
-                    annotate(failed, f"and then, on closing: {describe_error(error)}")
-                failed = failed or error
-            self.leaving.go_on()
-        return failed, sent

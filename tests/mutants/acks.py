@@ -99,8 +99,8 @@ MUTANTS = (
         "left before it is answered",
         "a source is left while messages are under way",
         "_runtime/reading.py",
-        "        await answers.desk.wait_until_answered()\n",
-        "",
+        "            await answers.desk.wait_until_answered()\n",
+        "            pass\n",
     ),
     Mutant(
         "opened anew while messages are under way",

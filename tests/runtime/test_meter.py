@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 
 import pytest
@@ -11,8 +12,11 @@ from asyncdataflow import DataFlow, batch, filter_, route, stage, zip_
 from asyncdataflow._runtime.meter import AnyWait, Spent, Waits
 from asyncdataflow.abc import Sink
 from asyncdataflow.histogram import Histogram
+from asyncdataflow.operators import map_batches
+from asyncdataflow.policy import Restart
 from asyncdataflow.testing import QueueSource
 from asyncdataflow.testing.virtual_clock import run_virtual
+from tests.serving.flaky import Flaky
 
 
 async def every_second(n=10):
@@ -148,6 +152,44 @@ def test_several_workers(options):
     assert spent(each) == close(9, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [({"ordered": True}, (5, 0, 15)), ({"ordered": False}, (3, 0, 17)), ({"key": lambda n: n}, (3, 0, 17))],
+    ids=["in order", "as they come", "by key"],
+)
+def test_several_workers_that_find_no_room(options, left):
+    stats = after(10, (at_once, stage(a_second, concurrency=2, **options)), buffer=1, taken=False)
+    assert spent(stats.stages["a_second"]) == close(*left)
+
+
+@pytest.mark.parametrize("options", [{"ordered": True}, {"ordered": False}], ids=["in order", "as they come"])
+def test_lists_that_are_collected_are_waited_for(options):
+    definition = (every_second, map_batches(a_second, 2, concurrency=2, **options), same)
+    each = after(9.5, definition).stages["map_batches"]
+    # Lists go off at 2, 4, 6 and 8 seconds, and one worker is enough.
+    assert spent(each) == close(4, 15, 0)
+    assert (each.latency.count, each.latency.seconds) == (8, pytest.approx(8))
+
+
+def test_a_source_that_is_to_be_opened_anew_waits():
+    opened = []
+
+    async def breaks():
+        opened.append(True)
+        if len(opened) == 1:
+            raise ConnectionError
+        yield 1
+
+    stats = after(10, (stage(breaks, restart=Restart(first=4, jitter=0)), same))
+    assert spent(stats.stages["breaks"]) == close(0, 4, 0)
+
+
+def test_what_was_settled_in_an_earlier_session_counts():
+    source = Flaky(4, pulls=[2])
+    stats = after(50, (stage(source, restart=Restart(first=1, jitter=0)), a_second))
+    assert (stats.latency.count, stats.latency.seconds) == (4, pytest.approx(1 + 1.9 + 1 + 1.9))
+
+
 def test_threads_are_busy_with_their_calls():
     stats = after(5, (at_once, stage(slow_in_a_thread, concurrency=2), same))
     assert spent(stats.stages["slow_in_a_thread"]) == close(10, 0, 0)
@@ -243,6 +285,7 @@ class TestLatency:
         {"concurrency": 4},
         {"concurrency": 4, "ordered": False},
         {"concurrency": 4, "key": lambda n: n % 4},
+        {"concurrency": 4, "key": lambda n: 0},
         {"timeout": 5},
         {"rate": 100},
         {"buffer": 1},
@@ -250,8 +293,34 @@ class TestLatency:
     ids=str,
 )
 def test_latency_whatever_the_loop(options):
-    latency = after(100, (at_once, stage(a_second, **options), same)).stages["a_second"].latency
-    assert (latency.count, latency.seconds) == (10, pytest.approx(10))
+    for source in (at_once, QueueSource(range(10))):
+        latency = after(100, (source, stage(a_second, **options), same)).stages["a_second"].latency
+        assert (latency.count, latency.seconds) == (10, pytest.approx(10))
+
+
+@pytest.mark.parametrize(
+    ("options", "answered"),
+    [
+        ({}, False),
+        ({"concurrency": 4, "ordered": True}, False),
+        ({"concurrency": 4, "ordered": False}, False),
+        ({}, True),
+        ({"concurrency": 4, "ordered": False}, True),
+    ],
+    ids=str,
+)
+def test_slow_ones_among_quick_ones_and_those_that_fail_or_make_nothing(options, answered):
+    async def does(item):
+        if item % 5 == 0:
+            await asyncio.sleep(1)
+        if item % 7 == 0:
+            raise LookupError(item)
+        return None if item % 3 == 0 else item
+
+    source = QueueSource(range(100)) if answered else functools.partial(at_once, 100)
+    definition = (source, stage(does, on_error="skip", **options), stage(same, buffer=4))
+    latency = after(100, definition).stages["does"].latency
+    assert (latency.count, latency.seconds) == (100, pytest.approx(20))
 
 
 def test_latency_in_threads_and_of_retries():
