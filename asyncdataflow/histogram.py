@@ -34,7 +34,12 @@ _bucket: Final = partial(bisect_right, _BOUNDS)
 _QUICK: Final = 2e-5
 """Seconds that nobody wants to tell apart from one item to the next, at the price of a quarter of that."""
 
-_MOST_TOGETHER: Final = 256
+_MOST_TOGETHER: Final = 1024
+
+_MOST_EACH: Final = 256
+
+_ONE_OF: Final = 8
+"""Of as many single ones as that, as many stand for all in the distribution; count and sum are exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +138,13 @@ class Recorder:
 
     def each(self) -> list[float]:
         """Where to put what single ones took, no more than a few hundred until it is asked for once more."""
-        if len(self._each) >= _MOST_TOGETHER:
-            self._count_each()
-        return self._each
+        each = self._each
+        if len(each) >= _MOST_EACH:
+            many = len(each) // _ONE_OF * _ONE_OF
+            self._count(each[:many:_ONE_OF], _ONE_OF)
+            self._seconds += sum(each[:many])
+            del each[:many]
+        return each
 
     @property
     def seconds(self) -> float:
@@ -149,12 +158,11 @@ class Recorder:
         if times:
             self.add(seconds / times, times)
 
-    def _count_each(self) -> None:
+    def _count(self, each: Iterable[float], times: int) -> None:
+        """Each of these stands for so many."""
         counts = self._counts
-        for bucket, times in Counter(map(_bucket, self._each)).items():
-            counts[bucket] = counts.get(bucket, 0) + times
-        self._seconds += sum(self._each)
-        self._each.clear()
+        for bucket, found in Counter(map(_bucket, each)).items():
+            counts[bucket] = counts.get(bucket, 0) + found * times
 
     def merge(self, other: Histogram, share: float = 1.0) -> None:
         """All that another has seen, or the same share of each: then what is told is twice as coarse."""
@@ -166,7 +174,9 @@ class Recorder:
     def histogram(self) -> Histogram:
         """What was seen so far."""
         self._part()
-        self._count_each()
+        self._count(self._each, 1)
+        self._seconds += sum(self._each)
+        self._each.clear()
         counts = tuple(sorted(self._counts.items()))
         return Histogram(_sum(counts), self.seconds, counts)
 

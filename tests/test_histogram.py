@@ -89,14 +89,25 @@ def test_quick_ones_that_are_added_together_count_with_their_mean():
     assert histogram.within(0.25) == 1000
 
 
-def test_single_ones_are_each_counted():
-    one_by_one, recorder = Recorder(), Recorder()
-    for number in range(1000):
-        one_by_one.add(number / 1000)
+@given(st.lists(SECONDS, max_size=200))
+def test_single_ones_are_each_counted(values):
+    recorder = Recorder()
+    for value in values:
+        recorder.each().append(value)
+    assert recorder.seconds == pytest.approx(math.fsum(values))
+    assert recorder.histogram().counts == seen(values).counts
+
+
+def test_of_very_many_single_ones_some_stand_for_all():
+    recorder = Recorder()
+    for number in range(10_003):
         recorder.each().append(number / 1000)
         assert len(recorder.each()) < 300
-    assert recorder.seconds == pytest.approx(one_by_one.seconds)
-    assert recorder.histogram().counts == one_by_one.histogram().counts
+    seconds = sum(range(10_003)) / 1000
+    assert recorder.seconds == pytest.approx(seconds)
+    histogram = recorder.histogram()
+    assert (histogram.count, histogram.seconds) == (10_003, pytest.approx(seconds))
+    assert histogram.quantile(0.5) == pytest.approx(5, rel=0.05)
 
 
 def test_of_nothing_everything_is_nothing():

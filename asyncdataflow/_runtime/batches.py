@@ -39,6 +39,9 @@ class Batches:
     Args:
         work: The stage's work.
         operator: Says how many items, and for how long they are collected.
+
+    Attributes:
+        collected: Items that wait for others.
     """
 
     def __init__(self, work: Mapping, operator: BatchOperator) -> None:
@@ -47,6 +50,7 @@ class Batches:
         stage = work.stage
         self._order = Order(0, work.emit, work.meter) if stage.concurrency > 1 and stage.ordered else None
         self._collecting = _Collecting(work.meter)
+        self.collected: list[Any] = []
         self._loop = asyncio.get_running_loop()
 
     async def work(self) -> None:
@@ -75,6 +79,7 @@ class Batches:
         async with self._collecting:
             items = await self._collect(inlet)
             work.counters.received += len(items)
+            self.collected = []
             ticket = 0 if order is None else order.draw()
         if work.limiter is not None:
             for _ in items:
@@ -84,7 +89,7 @@ class Batches:
     async def _collect(self, inlet: Receiver[Any]) -> list[Any]:
         size, within = self._operator.size, self._operator.within
         await inlet.wait()
-        items = inlet.channel.take_more(size)
+        items = self.collected = inlet.channel.take_more(size)
         deadline = None if within is None else self._loop.time() + within
         while len(items) < size and await self._comes(inlet, deadline):
             items += inlet.channel.take_more(size - len(items))

@@ -156,11 +156,9 @@ class Channel(Sending[T]):
         self.baton.drop()
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._getters.append(waiter)
-        waits = None if self.meter is None else self.meter.waiting
-        if waits is not None:
-            waits.begin(waits.clock())
         try:
-            promised = await waiter
+            with UNCOUNTED if self.meter is None else self.meter.waiting:
+                promised = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
                 with suppress(ValueError):
@@ -170,9 +168,6 @@ class Channel(Sending[T]):
                 self._grants -= 1
                 self._wake_getters()
             raise
-        finally:
-            if waits is not None:
-                waits.end(waits.clock())
         if promised:
             # While the item is promised still: what a stretch leaves is promised to who waits for it.
             self.baton.drop()

@@ -69,7 +69,8 @@ class Making:
         self._branches = branches
         self._many = stage.call is not None and stage.call.many
         self._loop = asyncio.get_running_loop()
-        self.meter = Meter(time_of(self._loop), stage.concurrency)
+        clock = inlets[0].channel.baton.clock if inlets else time_of(self._loop)
+        self.meter = Meter(clock, stage.concurrency)
         if len(inlets) > 1:
             self.meter.waits_at_several()
         for inlet in inlets:

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 from ..histogram import Histogram, Recorder
 
 __all__ = ("UNCOUNTED", "AnyWait", "Meter", "Spent", "Waits")
-
-T = TypeVar("T")
 
 UNCOUNTED: Final[AbstractContextManager[Any]] = nullcontext()
 """Around a wait that is counted nowhere."""
@@ -48,23 +46,15 @@ class Waits:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
 
-    def begin(self, now: float) -> None:
-        """A worker begins to wait."""
-        self.workers += 1
-        self.sum -= now
-
-    def end(self, now: float) -> None:
-        """One of them goes on."""
-        self.workers -= 1
-        self.sum += now
-
     def __enter__(self) -> None:
         """A worker waits in this block."""
-        self.begin(self.clock())
+        self.workers += 1
+        self.sum -= self.clock()
 
     def __exit__(self, *_: object) -> None:
         """It goes on."""
-        self.end(self.clock())
+        self.workers -= 1
+        self.sum += self.clock()
 
     def seconds(self, now: float) -> float:
         """Worker time up to now, with the waits that last."""
@@ -76,17 +66,17 @@ class AnyWait(Waits):
 
     _places = 0
 
-    def begin(self, now: float) -> None:
+    def __enter__(self) -> None:
         """As in ``Waits``."""
         self._places += 1
         if self._places == 1:
-            super().begin(now)
+            super().__enter__()
 
-    def end(self, now: float) -> None:
+    def __exit__(self, *_: object) -> None:
         """As in ``Waits``."""
         self._places -= 1
         if not self._places:
-            super().end(now)
+            super().__exit__()
 
 
 @dataclass(slots=True)
@@ -108,21 +98,14 @@ class Spent:
         self.waiting -= seconds - blocked
 
 
-class _WhenNeeded(Generic[T]):
-    """An attribute that is made when first it is asked for: most runs are short, and do without.
-
-    Args:
-        make: Makes it, with what tells the time.
-    """
-
-    def __init__(self, make: Callable[[Callable[[], float]], T]) -> None:
-        self._make = make
+class _WhenNeeded:
+    """Waits that are made when first they are asked for: most runs are short, and do without."""
 
     def __set_name__(self, owner: type[Meter], name: str) -> None:
         self._name = name
 
-    def __get__(self, meter: Meter, owner: type[Meter]) -> T:
-        made = meter.__dict__[self._name] = self._make(meter.clock)
+    def __get__(self, meter: Meter, owner: type[Meter]) -> Waits:
+        made = meter.__dict__[self._name] = Waits(meter.clock)
         return made
 
 
@@ -138,18 +121,20 @@ class Meter:
         waiting: Waits for items.
         blocked: Waits for room, or for a turn to send.
         recorder: How long items took, from when one is begun to when it is made.
+        begun: When its workers have started.
+        ended: When the last of them has ended.
         left: Items, of those that come one by one, until one is to be timed.
     """
 
-    _begun: float | None = None
-    _ended: float | None = None
+    begun: float | None = None
+    ended: float | None = None
     _every = left = 1
-    waiting = _WhenNeeded(Waits)
-    blocked = _WhenNeeded(Waits)
-    recorder = _WhenNeeded(lambda _: Recorder())
+    waiting = _WhenNeeded()
+    blocked = _WhenNeeded()
 
     def __init__(self, clock: Callable[[], float], workers: int) -> None:
         self.clock = clock
+        self.recorder = Recorder()
         self._workers = workers
 
     def waits_at_several(self) -> None:
@@ -159,14 +144,6 @@ class Meter:
     def counts_any_block(self) -> None:
         """One who waits for room is enough to say why others have nothing to do."""
         self.__dict__["blocked"] = AnyWait(self.clock)
-
-    def begin(self, now: float) -> None:
-        """Its workers start."""
-        self._begun = now
-
-    def end(self) -> None:
-        """The last of its workers has ended."""
-        self._ended = self.clock()
 
     def timed(self) -> int:
         """For how many items the next one stands, of which ``left`` says that it is to be timed.
@@ -185,10 +162,10 @@ class Meter:
 
     def spent(self) -> Spent:
         """Up to now, or to its end."""
-        if self._begun is None:
+        if self.begun is None:
             return Spent(0.0, 0.0, 0.0, 0.0, Histogram())
-        now = self.clock() if self._ended is None else self._ended
-        elapsed = now - self._begun
+        now = self.clock() if self.ended is None else self.ended
+        elapsed = now - self.begun
         waiting, blocked = self.waiting.seconds(now), self.blocked.seconds(now)
         busy = self._workers * elapsed - waiting - blocked
         return Spent(elapsed, busy, waiting, blocked, self.recorder.histogram())

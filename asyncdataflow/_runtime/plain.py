@@ -228,7 +228,9 @@ class PlainLoop:
     def _end(self, items: int) -> int:
         """A stretch is done with: its items took alike."""
         self._stretch.end()
-        self._meter.recorder.add_together(self._turn.look(), items)
+        turn = self._turn
+        began, turn.now = turn.now, self._meter.clock()
+        self._meter.recorder.add_together(turn.now - began, items)
         return items
 
     async def _see_out(self, items: int, error: Exception | None, item: Any, result: Any) -> int:

@@ -52,7 +52,7 @@ class PullAhead:
     def _wait(self) -> None:
         """Others run while the iterator has not given its next item."""
         self._is_waiting = True
-        self._meter.waiting.begin(self._meter.clock())
+        self._meter.waiting.__enter__()
 
     async def pull(self, items: int) -> Pulled:
         """Send up to so many, which is how many fit.
@@ -91,5 +91,5 @@ class PullAhead:
                 stretch.end()
             elif self._is_waiting:
                 self._is_waiting = False
-                self._meter.waiting.end(self._meter.clock())
+                self._meter.waiting.__exit__()
         return items - rest - left, NOTHING, None

@@ -63,6 +63,7 @@ class Work(Expanding):
         self.group: Group | None = None
         self.role: Role | None = None
         self.walked: tuple[Walked, int] | None = None
+        self._batches: Batches | None = None
         self._chunked = self._in_chunks() if self._may_chunk else None
 
     @functools.cached_property
@@ -83,19 +84,15 @@ class Work(Expanding):
 
     @property
     def parked(self) -> int:
-        """Items taken and not yet begun: behind others of their key, or on their way to a thread."""
+        """Items taken and not yet begun: behind others of their key, in a list, on their way to a thread."""
         behind = 0 if self.stage.key is None else self._keyed.parked
+        behind += 0 if self._batches is None else len(self._batches.collected)
         return behind + (0 if self._chunked is None else self._chunked.waiting)
 
     def begin(self, runner: asyncio.Task[None] | None, now: float) -> list[Loop]:
-        """What its workers do, who start now.
-
-        Args:
-            runner: The run's own task.
-            now: What time it is.
-        """
+        """What its workers do, who start now, beside the run's own task."""
         self.leaving.runner = runner
-        self.meter.begin(now)
+        self.meter.begun = now
         loops = self.loops()
         self.alive = len(loops)
         return loops
@@ -104,9 +101,9 @@ class Work(Expanding):
         """One of its workers has ended; it waits for good, until the last has."""
         self.alive -= 1
         if not self.alive:
-            self.meter.end()
+            self.meter.ended = self.meter.clock()
         elif self.stage.role != "source" and self._chunked is None:
-            self.meter.waiting.begin(self.meter.clock())
+            self.meter.waiting.__enter__()
 
     @property
     def spent(self) -> Spent:
@@ -153,7 +150,8 @@ class Work(Expanding):
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
         if isinstance(stage.operator, BatchOperator):
-            return [Batches(self, stage.operator).work] * stage.concurrency
+            self._batches = Batches(self, stage.operator)
+            return [self._batches.work] * stage.concurrency
         if self._chunked is not None:
             return [self._chunked.work] * self._chunked.workers
         return self._in_stretches() or self._item_by_item()

@@ -122,7 +122,8 @@ class ObservedWork(Work):
         if self.stage.role != "source" and taken != counters.received + self.parked:
             told = f"{self.stage.title} took {taken} items, began {counters.received}, {self.parked} wait"
             self._broken("G71", told)
-        if self.in_flight < 0:
+        # An item that has failed, and of which a hole goes on, counts as sent, too.
+        if self.in_flight < 0 and not self.supervisor.leaves_hole:
             self._broken("G71", f"{self.stage.title} has {self.in_flight} items in flight: {counters}")
         if min(spent.busy, spent.waiting, spent.blocked) < -_MOMENT:
             self._broken("G71", f"{self.stage.title} has spent less than no time: {spent}")

@@ -359,23 +359,19 @@ async def test_busy_stages_that_are_walked_through_are_told_apart():
 
 class TestWaits:
     def test_waits_are_added_up_with_those_that_last(self):
-        waits = Waits(time.monotonic)
-        waits.begin(1)
-        waits.begin(3)
-        assert waits.seconds(4) == 4
-        waits.end(5)
-        assert waits.seconds(10) == 11
-        waits.end(10)
+        waits = Waits(iter([1, 3, 5, 10]).__next__)
+        with waits:
+            with waits:
+                assert waits.seconds(4) == 4
+            assert waits.seconds(10) == 11
         assert waits.seconds(50) == 11
 
     def test_one_worker_that_waits_in_two_places_waits_once(self):
-        waits = AnyWait(time.monotonic)
-        waits.begin(0)
-        waits.begin(0)
-        assert waits.seconds(5) == 5
-        waits.end(5)
-        assert waits.seconds(6) == 6
-        waits.end(7)
+        waits = AnyWait(iter([0, 7]).__next__)
+        with waits:
+            with waits:
+                assert waits.seconds(5) == 5
+            assert waits.seconds(6) == 6
         assert waits.seconds(50) == 7
 
 
