@@ -154,6 +154,8 @@ class Channel(Sending[T]):
     async def wait_for_item(self) -> None:
         """Wait until it is worth looking again; cancelled, nothing has happened."""
         self.baton.drop()
+        if self._taken >= self.marked and self.on_mark is not None:
+            self.on_mark()
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._getters.append(waiter)
         try:

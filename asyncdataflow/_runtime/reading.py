@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 from ..errors import ChannelClosed, StageCancelledError
-from ..histogram import NOTHING_SEEN, Histogram
+from ..histogram import NOTHING_SEEN, Histogram, Recorder
 from ..message import Message
 from ..operators.streamwise import opened
 from .answers import Answers
@@ -17,6 +18,7 @@ from .call import Call, Rejoined
 from .clock import Turn
 from .job import LaneIterator
 from .making import Making
+from .marks import MARK_SECONDS, Marks
 from .pull import NOTHING, PullAhead
 from .restarts import Restarts
 from .resume import Resume
@@ -26,8 +28,6 @@ __all__ = ("Loop", "Reading")
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """A worker's life, not yet begun: a coroutine that is never stepped would warn."""
-
-_MANY: Final = 1 << 30
 
 
 class Reading(Making):
@@ -42,6 +42,10 @@ class Reading(Making):
         draining: Asked to stop taking: a source ends behind its current item.
         reading: A source waits for its next item.
     """
+
+    _marks: Marks | None = None
+    _took: Recorder | None = None
+    _next_mark = math.inf
 
     def __init__(self, *parts: Any, tracks: bool = False, resume: Resume | None = None) -> None:
         super().__init__(*parts, tracks=tracks)
@@ -65,6 +69,11 @@ class Reading(Making):
         waits = self.reading and self._stop_making is None
         return self.stage.role == "source" and waits and not self.is_answered
 
+    def follow(self, marks: Marks) -> None:
+        """Of a source: set marks, the first when the run is no longer short."""
+        self._marks = marks
+        self._next_mark = self.meter.clock() + MARK_SECONDS
+
     @property
     def unacked(self) -> int:
         """Of a source that is answered: messages given of which it was not told yet."""
@@ -72,8 +81,9 @@ class Reading(Making):
 
     @property
     def settled(self) -> Histogram:
-        """Of a source that is answered: how long its messages took until they were settled."""
-        return NOTHING_SEEN if self._answers is None else self._answers.took.histogram()
+        """Of a source: how long its messages took until they were settled, or its marks to the end."""
+        took = self._took if self._answers is None else self._answers.took
+        return NOTHING_SEEN if took is None else took.histogram()
 
     def cut(self) -> None:
         """Of a source that is answered: wait for no further message, only for what became of the others."""
@@ -251,11 +261,11 @@ class Reading(Making):
         return items.stop if isinstance(items, LaneIterator | Rejoined) else None
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
-        turn, free, meter = Turn(self._loop), self.outlet.free, self.meter
+        turn, meter = Turn(self._loop), self.meter
         ahead = self._ahead(items)
         self._stop_making = self._stopper(items)
         while not self.leaving.asked and not (self.draining and self._is_drained()):
-            room = 0 if ahead is None else min(free(), self._wanted())
+            room = self._room(ahead, turn)
             if not room and turn.patience:
                 await turn.give_way(meter.blocked)
                 continue
@@ -267,6 +277,7 @@ class Reading(Making):
                 else:
                     with meter.waiting:
                         item, error = await self._next_of(items)
+                    turn.look()
             finally:
                 self.reading = False
             if error is not None:
@@ -297,12 +308,25 @@ class Reading(Making):
         with self.meter.blocked:
             return await answers.wait_for_room()
 
-    def _wanted(self) -> int:
-        """Items that may be given before one is answered; they count as given now."""
+    def _mark(self) -> None:
+        """Have it followed from here how long items take to the end."""
+        now = self.meter.clock()
+        self._next_mark = now + MARK_SECONDS
+        self._took = self._took or Recorder()
+        if self._marks is not None:
+            self._marks.begin(self.outlet.channels, (now, self._took))
+
+    def _room(self, ahead: PullAhead | None, turn: Turn) -> int:
+        """Items that a stretch may give that begins now, and that count as given now."""
+        if turn.now >= self._next_mark:
+            self._mark()
+        if ahead is None:
+            return 0
+        free = self.outlet.free()
         if self._answers is None:
-            return _MANY
+            return free
         self._answers.desk.look()
-        return self._answers.desk.room
+        return min(free, self._answers.desk.room)
 
     async def _send_pulled(self, item: Any) -> None:
         """An item of a source that does not leave in a stretch."""

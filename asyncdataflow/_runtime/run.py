@@ -271,7 +271,7 @@ class Run(AsyncIterator[T], Generic[T]):
             results += self._stretch.progress()[0]
         waiting = execution.output.statistics().items
         latency = NOTHING_SEEN
-        for work in execution.works if execution.tracks else ():
+        for work in execution.works:
             latency += work.settled
         return RunStats(
             execution.state, MappingProxyType(stages), results, waiting, execution.elapsed, latency

@@ -139,6 +139,8 @@ class Work(Expanding):
             self.group.let_go()
         if self._chunked is not None:
             self._at_work.let_go()
+        if self._marks is not None:
+            self._marks.let_go()
 
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""

@@ -235,7 +235,7 @@ class RunCollector(Collector):
             living.add_metric([flow], runs[flow])
         whole = HistogramMetricFamily(
             "asyncdataflow_end_to_end_seconds",
-            "Seconds from when a message is given to when everything made of it is settled.",
+            "Seconds from a source to where everything made of what it gave is settled.",
             labels=["flow"],
         )
         for flow, latency in settled.items():

@@ -74,12 +74,12 @@ MUTANTS = (
         "the slots that a stretch has freed are told to nobody but the first who waits",
         "_runtime/edge.py",
         """\
-        self._taken += items
+            self.on_mark()
         if self._putters:
             self.wake_senders()
 """,
         """\
-        self._taken += items
+            self.on_mark()
 """,
     ),
     Mutant(
