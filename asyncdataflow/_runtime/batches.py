@@ -133,11 +133,7 @@ class Batches:
 
 
 class _Collecting(asyncio.Lock):
-    """Held by the worker that collects; the others wait for items, too.
-
-    Args:
-        meter: Where that is counted.
-    """
+    """Held by the worker that collects; the others wait for items, too, which is counted in a meter."""
 
     def __init__(self, meter: Meter) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from .baton import Baton
 from .call import Bound, Calls
 from .channel import Channel, Sender
 from .fused import fuse
-from .marks import Marks
+from .marks import Marks, SourceMarks
 from .parts import Parts
 from .resume import Resume
 from .routing import Discard, Edges, Outlet, Results
@@ -65,7 +65,7 @@ def build(
         marks = Marks(works, results)
         for work in works:
             if work.stage.role == "source":
-                work.follow(marks)
+                work.marks = SourceMarks(marks, results.baton.clock())
     return works
 
 

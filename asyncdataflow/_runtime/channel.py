@@ -159,8 +159,11 @@ class Channel(Sending[T]):
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._getters.append(waiter)
         try:
-            with UNCOUNTED if self.meter is None else self.meter.waiting:
+            if self.meter is None:
                 promised = await waiter
+            else:
+                with self.meter.waiting:
+                    promised = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
                 with suppress(ValueError):

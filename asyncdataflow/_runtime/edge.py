@@ -77,9 +77,7 @@ class Edge(Generic[T]):
         on_mark: Called when it is reached, and from then on whenever it is looked, until it is gone.
     """
 
-    marked = UNMARKED
     mark: Mark
-    on_mark: Callable[[], None] | None = None
 
     def __init__(self, buffer: Buffer, overflow: Overflow, name: str, *, tagged: bool) -> None:
         self.name = name
@@ -93,6 +91,9 @@ class Edge(Generic[T]):
         self._senders = 0
         self._taken = 0
         self._abandoned = False
+        # Here, and not when first they are needed: all edges shall have one shape, which is read faster.
+        self.marked = UNMARKED
+        self.on_mark: Callable[[], None] | None = None
 
     @property
     def is_bare(self) -> bool:

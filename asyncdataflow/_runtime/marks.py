@@ -12,6 +12,7 @@ import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
+from ..histogram import NOTHING_SEEN, Histogram, Recorder
 from ..operators.protocol import StreamOperator
 from ..stage import Stage
 from .channel import Channel
@@ -19,9 +20,9 @@ from .edge import UNMARKED, Edge, Mark
 from .routing import Outlet
 from .supervise import Counters
 
-__all__ = ("MARK_SECONDS", "MarkedWork", "Marks")
+__all__ = ("MarkedWork", "Marks", "SourceMarks")
 
-MARK_SECONDS: Final = 0.01
+_MARK_SECONDS: Final = 0.01
 """Between two marks of one source."""
 
 
@@ -129,3 +130,35 @@ class Marks:
         edge.mark = mark
         edge.marked = self._put_in[edge] = edge.put_in
         return edge.taken >= edge.marked
+
+
+class SourceMarks:
+    """Of one source.
+
+    Args:
+        marks: The run's.
+        now: What time it is.
+
+    Attributes:
+        marks: As given.
+        next: When it is time for one: not before the run is no longer short.
+    """
+
+    __slots__ = ("_recorder", "marks", "next")
+
+    def __init__(self, marks: Marks, now: float) -> None:
+        self.marks = marks
+        self.next = now + _MARK_SECONDS
+        self._recorder: Recorder | None = None
+
+    def begin(self, edges: Iterable[Edge[Any]], now: float) -> None:
+        """Set one."""
+        self.next = now + _MARK_SECONDS
+        if self._recorder is None:
+            self._recorder = Recorder()
+        self.marks.begin(edges, (now, self._recorder))
+
+    @property
+    def latency(self) -> Histogram:
+        """How long they took to the end."""
+        return NOTHING_SEEN if self._recorder is None else self._recorder.histogram()

@@ -26,10 +26,9 @@ _MOST_EVERY: Final = 16
 
 
 class Waits:
-    """How long workers have waited, in all, for one sort of thing.
+    """How long workers have waited, in all, for one sort of thing: the sum of ends less that of begins.
 
-    One number is kept: the sum of when waits have ended, less that of when they began. What is missing are
-    the ends of those that last, which is now for all of them.
+    What is missing are the ends of those that last, which is now for all of them.
 
     Args:
         clock: Tells the time.
@@ -40,11 +39,10 @@ class Waits:
         sum: That number.
     """
 
-    workers = 0
-    sum = 0.0
-
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
+        self.workers = 0
+        self.sum = 0.0
 
     def __enter__(self) -> None:
         """A worker waits in this block."""
@@ -105,7 +103,8 @@ class _WhenNeeded:
         self._name = name
 
     def __get__(self, meter: Meter, owner: type[Meter]) -> Waits:
-        made = meter.__dict__[self._name] = Waits(meter.clock)
+        made = Waits(meter.clock)
+        setattr(meter, self._name, made)
         return made
 
 

@@ -29,7 +29,6 @@ NO_RESULT: Final = object()
 """Stands where a stage has to return something that it never returns."""
 
 _MOST_AT_ONCE: Final = 256
-"""Items until what they took is counted."""
 
 
 class PlainWork(Protocol):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from ..errors import ChannelClosed, StageCancelledError
-from ..histogram import NOTHING_SEEN, Histogram, Recorder
+from ..histogram import NOTHING_SEEN, Histogram
 from ..message import Message
 from ..operators.streamwise import opened
 from .answers import Answers
@@ -18,7 +17,7 @@ from .call import Call, Rejoined
 from .clock import Turn
 from .job import LaneIterator
 from .making import Making
-from .marks import MARK_SECONDS, Marks
+from .marks import SourceMarks
 from .pull import NOTHING, PullAhead
 from .restarts import Restarts
 from .resume import Resume
@@ -41,11 +40,10 @@ class Reading(Making):
     Attributes:
         draining: Asked to stop taking: a source ends behind its current item.
         reading: A source waits for its next item.
+        marks: Of a source that is not answered: follow how long items take.
     """
 
-    _marks: Marks | None = None
-    _took: Recorder | None = None
-    _next_mark = math.inf
+    marks: SourceMarks | None = None
 
     def __init__(self, *parts: Any, tracks: bool = False, resume: Resume | None = None) -> None:
         super().__init__(*parts, tracks=tracks)
@@ -69,11 +67,6 @@ class Reading(Making):
         waits = self.reading and self._stop_making is None
         return self.stage.role == "source" and waits and not self.is_answered
 
-    def follow(self, marks: Marks) -> None:
-        """Of a source: set marks, the first when the run is no longer short."""
-        self._marks = marks
-        self._next_mark = self.meter.clock() + MARK_SECONDS
-
     @property
     def unacked(self) -> int:
         """Of a source that is answered: messages given of which it was not told yet."""
@@ -82,8 +75,9 @@ class Reading(Making):
     @property
     def settled(self) -> Histogram:
         """Of a source: how long its messages took until they were settled, or its marks to the end."""
-        took = self._took if self._answers is None else self._answers.took
-        return NOTHING_SEEN if took is None else took.histogram()
+        if self._answers is not None:
+            return self._answers.took.histogram()
+        return NOTHING_SEEN if self.marks is None else self.marks.latency
 
     def cut(self) -> None:
         """Of a source that is answered: wait for no further message, only for what became of the others."""
@@ -308,18 +302,10 @@ class Reading(Making):
         with self.meter.blocked:
             return await answers.wait_for_room()
 
-    def _mark(self) -> None:
-        """Have it followed from here how long items take to the end."""
-        now = self.meter.clock()
-        self._next_mark = now + MARK_SECONDS
-        self._took = self._took or Recorder()
-        if self._marks is not None:
-            self._marks.begin(self.outlet.channels, (now, self._took))
-
     def _room(self, ahead: PullAhead | None, turn: Turn) -> int:
         """Items that a stretch may give that begins now, and that count as given now."""
-        if turn.now >= self._next_mark:
-            self._mark()
+        if self.marks is not None and turn.now >= self.marks.next:
+            self.marks.begin(self.outlet.channels, self.meter.clock())
         if ahead is None:
             return 0
         free = self.outlet.free()

@@ -56,14 +56,16 @@ class Work(Expanding):
         walked: How long items took on their way through that group, once it is gone, and its place there.
     """
 
+    # Not of each: an object of thirty attributes costs several times as much.
+    walked: tuple[Walked, int] | None = None
+    _batches: Batches | None = None
+
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
         self.retired = False
         self.alive = 0
         self.group: Group | None = None
         self.role: Role | None = None
-        self.walked: tuple[Walked, int] | None = None
-        self._batches: Batches | None = None
         self._chunked = self._in_chunks() if self._may_chunk else None
 
     @functools.cached_property
@@ -139,8 +141,8 @@ class Work(Expanding):
             self.group.let_go()
         if self._chunked is not None:
             self._at_work.let_go()
-        if self._marks is not None:
-            self._marks.let_go()
+        if self.marks is not None:
+            self.marks.marks.let_go()
 
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
