@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from .histogram import NOTHING_SEEN, Histogram
+
 __all__ = ("ChannelStatistics", "RunState", "RunStats", "StageStats")
 
 RunState = Literal["new", "running", "draining", "stopping", "ended", "failed"]
@@ -59,6 +61,16 @@ class StageStats:
             of their key or for a thread.
         capacity: Items that the edges into the stage can hold.
         dropped: Items that the edges into the stage dropped by their overflow policy.
+        unacked: Of a source that is answered: messages that it gave and was not told of yet.
+        workers: Workers: tasks, threads or processes.
+        elapsed: Seconds since its workers started, up to when the last of them ended.
+        busy: Seconds of worker time in its function, or waiting for a turn of the loop.
+        waiting: Seconds of worker time that they waited for items: for those of the edges, or, of
+            a source, for the next of its own. A wait that lasts counts up to now.
+        blocked: Seconds of worker time that they waited for room behind them, or for their turn to send.
+            ``busy + waiting + blocked == workers * elapsed``.
+        latency: Seconds from when an item is begun to when what comes of it is made, retries
+            included and waits for room behind it not.
     """
 
     received: int = 0
@@ -72,6 +84,18 @@ class StageStats:
     queued: int = 0
     capacity: int = 0
     dropped: int = 0
+    unacked: int = 0
+    workers: int = 0
+    elapsed: float = 0.0
+    busy: float = 0.0
+    waiting: float = 0.0
+    blocked: float = 0.0
+    latency: Histogram = NOTHING_SEEN
+
+    @property
+    def fill(self) -> float:
+        """How full the edges into the stage are, from 0 to 1."""
+        return min(self.queued / self.capacity, 1.0) if self.capacity else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +108,9 @@ class RunStats:
         results: Results handed to the consumer.
         waiting: Results that lie in the output edge.
         elapsed: Seconds since the run started; 0 before.
+        latency: End to end: seconds from when a message of a source that is answered is given to
+            when everything made of it is known to be settled. Of other sources, seconds that marks take
+            from there to the consumer, or the sink, of which each source sets one every 10 ms at most.
     """
 
     state: RunState
@@ -91,3 +118,4 @@ class RunStats:
     results: int
     waiting: int
     elapsed: float
+    latency: Histogram = NOTHING_SEEN

@@ -16,7 +16,10 @@ import asyncdataflow
 from tests.source import PACKAGE, module_name, public_modules, tree
 
 MODULES = [pytest.param(path, id=module_name(path)) for path in public_modules()]
-NEEDS = {"asyncdataflow.interop.aiostream": "aiostream"}
+NEEDS = {
+    "asyncdataflow.interop.aiostream": "aiostream",
+    "asyncdataflow.observe.prometheus": "prometheus_client",
+}
 
 
 def imported(path):

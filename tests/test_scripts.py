@@ -238,7 +238,8 @@ class TestExit:
 
 WAITING = """
     def wait(n):
-        os.write(1, f"{os.getpid()}\\n".encode())  # Whole, also where nothing is buffered: three share the pipe.
+        # In one piece, also where nothing is buffered: three share the pipe.
+        os.write(1, f"{os.getpid()}\\n".encode())
         while True:
             time.sleep(1000)
 

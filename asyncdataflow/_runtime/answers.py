@@ -8,6 +8,7 @@ from typing import Any
 
 from ..abc import Positions, Subscription
 from ..errors import StageCancelledError
+from ..histogram import Recorder
 from ..stage import Stage
 from .desk import AnswerDesk
 from .leaving import Leaving
@@ -30,6 +31,7 @@ class Answers:
         is_lost: The session can be told nothing any more, and another one is to follow.
         puller: The task that pulls, while it does.
         subscription: The source's session, once it is open.
+        took: How long messages took to be settled, in all sessions.
     """
 
     subscription: Subscription[Any]
@@ -46,6 +48,7 @@ class Answers:
         self._resume = resume
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._fails = fails
+        self.took = Recorder()
         self._is_cut = self._is_finished = self.is_lost = False
         self._desk: AnswerDesk | None = None
         self.puller: asyncio.Task[Any] | None = None
@@ -76,7 +79,7 @@ class Answers:
     def open(self, subscription: Subscription[Any]) -> None:
         """The source is open."""
         self.subscription = subscription
-        self._desk = AnswerDesk(self._stage.title, subscription.answer, self._stage.fn.max_unacked)
+        self._desk = AnswerDesk(self._stage.title, subscription.answer, self._stage.fn.max_unacked, self.took)
         if self._is_finished:
             self.finish()
         # The worker that answers may have been cancelled while it waited.

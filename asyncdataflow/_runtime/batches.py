@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ..errors import EndOfChannel, ResultError, StageTimeoutError
 from ..holes import HOLE
@@ -11,6 +11,7 @@ from ..operators.protocol import BatchOperator
 from .call import Call
 from .channel import Receiver
 from .clock import Turn
+from .meter import Meter
 from .order import Order
 from .pull import NOTHING
 from .together import Handful, Together
@@ -38,14 +39,18 @@ class Batches:
     Args:
         work: The stage's work.
         operator: Says how many items, and for how long they are collected.
+
+    Attributes:
+        collected: Items that wait for others.
     """
 
     def __init__(self, work: Mapping, operator: BatchOperator) -> None:
         self._work = work
         self._operator = operator
         stage = work.stage
-        self._order = Order(0, work.emit) if stage.concurrency > 1 and stage.ordered else None
-        self._collecting = asyncio.Lock()
+        self._order = Order(0, work.emit, work.meter) if stage.concurrency > 1 and stage.ordered else None
+        self._collecting = _Collecting(work.meter)
+        self.collected: list[Any] = []
         self._loop = asyncio.get_running_loop()
 
     async def work(self) -> None:
@@ -74,6 +79,7 @@ class Batches:
         async with self._collecting:
             items = await self._collect(inlet)
             work.counters.received += len(items)
+            self.collected = []
             ticket = 0 if order is None else order.draw()
         if work.limiter is not None:
             for _ in items:
@@ -83,7 +89,7 @@ class Batches:
     async def _collect(self, inlet: Receiver[Any]) -> list[Any]:
         size, within = self._operator.size, self._operator.within
         await inlet.wait()
-        items = inlet.channel.take_more(size)
+        items = self.collected = inlet.channel.take_more(size)
         deadline = None if within is None else self._loop.time() + within
         while len(items) < size and await self._comes(inlet, deadline):
             items += inlet.channel.take_more(size - len(items))
@@ -124,6 +130,19 @@ class Batches:
             await work.emit(made.pop())
         if order is not None:
             order.leave()
+
+
+class _Collecting(asyncio.Lock):
+    """Held by the worker that collects; the others wait for items, too, which is counted in a meter."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    async def acquire(self) -> Literal[True]:
+        """As of any lock."""
+        with self._meter.waiting:
+            return await super().acquire()
 
 
 class _Batch(Handful):

@@ -14,6 +14,7 @@ only if it has the baton still; else it sends what it has in hand as if there we
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import chain
@@ -60,13 +61,18 @@ class Way(Protocol):
 class Baton:
     """One a run.
 
+    Args:
+        clock: Tells the time.
+
     Attributes:
+        clock: As given.
         holder: Whose stretch it is.
     """
 
-    __slots__ = ("holder",)
+    __slots__ = ("clock", "holder")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self.holder: Stretch | Probe | None = None
 
     def drop(self) -> None:
@@ -111,7 +117,9 @@ class Stretch:
         works: Between taking an item and putting it, the worker has it in hand.
 
     Attributes:
+        taken: Items that the last one has taken, once it is over.
         laid: Items that the last one has put, once it is over.
+        until: When it was last interrupted, with an item in hand.
         usual: The sort of results that need no second look, as whoever is in it says; none once it is over.
         on_interrupt: Called when somebody takes the baton away, before that one goes on.
     """
@@ -128,7 +136,9 @@ class Stretch:
         "baton",
         "laid",
         "on_interrupt",
+        "taken",
         "tally",
+        "until",
         "usual",
     )
 
@@ -150,7 +160,8 @@ class Stretch:
         self._behind: Sized = outlets[0].queue if outlets else ()
         edges: tuple[Way, ...] = self._outlets if inlet is None else (inlet, *self._outlets)
         self._sleepers = tuple(each for edge in edges for each in edge.sleepers)
-        self._at_begin = self._laid_at_begin = self.laid = 0
+        self._at_begin = self._laid_at_begin = self.taken = self.laid = 0
+        self.until = 0.0
         self.usual: type | None = None
         self.on_interrupt: Callable[[], None] | None = None
 
@@ -203,6 +214,8 @@ class Stretch:
 
     def interrupt(self) -> None:
         """Somebody takes the baton away: the worker is inside its stage's function, with an item in hand."""
+        if self._works:
+            self.until = self.baton.clock()
         self.end(int(self._works))
         if self.on_interrupt is not None:
             self.on_interrupt()
@@ -210,9 +223,9 @@ class Stretch:
     def end(self, in_hand: int = 0) -> None:
         """Make up the books; the worker itself does between two items."""
         self.baton.holder = self.usual = None
-        taken, self.laid = self._count(self.tally, in_hand)
+        self.taken, self.laid = self._count(self.tally, in_hand)
         if self._inlet is not None:
-            self._inlet.lifted(taken)
+            self._inlet.lifted(self.taken)
         for outlet in self._outlets:
             outlet.laid()
 

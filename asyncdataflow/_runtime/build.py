@@ -16,6 +16,7 @@ from .baton import Baton
 from .call import Bound, Calls
 from .channel import Channel, Sender
 from .fused import fuse
+from .marks import Marks, SourceMarks
 from .parts import Parts
 from .resume import Resume
 from .routing import Discard, Edges, Outlet, Results
@@ -60,6 +61,11 @@ def build(
         works.append(_work(site, channels, outlet, bound, graph, parts, tracks=tracks, resumes=resumes))
     if fused:
         fuse(works)
+    if not tracks:
+        marks = Marks(works, results)
+        for work in works:
+            if work.stage.role == "source":
+                work.marks = SourceMarks(marks, results.baton.clock())
     return works
 
 

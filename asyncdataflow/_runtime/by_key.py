@@ -129,8 +129,7 @@ class KeyedLoop(Crew):
                     lay(result)
                     result = None
             else:
-                stretch.end()
-                return items
+                return self._end(items)
         except (asyncio.CancelledError, Exception) as raised:
             error = self._own_error(raised)
             if error is None:
@@ -147,9 +146,11 @@ class KeyedLoop(Crew):
         """An item was taken, and not begun: it lines up in the place reserved."""
         self._has_place = False
         self._work.counters.received -= 1
+        self._count_before()
         if self._keyed.begin(key, item):
             await self._keyed_work.whole(self._call, item)
             await self._keyed_work.rest_of_key(self._call, key)
+        self._turn.look()
 
     def _one_by_one(self) -> Coroutine[Any, Any, int]:
         self._channel.leave(self)
@@ -167,6 +168,7 @@ class KeyedLoop(Crew):
             self._keyed.unreserve()
             return 0
         await self._keyed_work.keyed_item(self._call, self._channel.take())
+        self._turn.look()
         return 1
 
     async def finish(self, error: Exception | None, item: Any, result: Any) -> None:

@@ -38,6 +38,7 @@ from ..portable import portable
 from ..stage import Stage
 from .child import enter
 from .chunk import Chunk
+from .clock import time_of
 from .lane import Lane, LaneIterator, Target
 from .opening import Opening, enter_any, one_by_one, open_source
 from .process import ProcessTarget
@@ -125,7 +126,6 @@ class Calls:
         self._workshop = workshop
         self._shared: Call | None = None
         self._resumes = resumes or {}
-        self._clock = asyncio.get_running_loop().time
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
         # Workers side by side would each count the same room as their own.
@@ -133,6 +133,7 @@ class Calls:
         if stage.executor in ("thread", "process") or _read_in_a_thread(stage, bound):
             setup: Callable[[], AbstractContextManager[Target]]
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
+            self._clock = time_of(asyncio.get_running_loop())
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
         one_of_each = self._how.kind == "function" and not self._how.many and stage.role != "source"
         self.in_chunks = self.lane is not None and one_of_each and stage.timeout is None

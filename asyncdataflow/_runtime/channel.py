@@ -11,7 +11,8 @@ from ..errors import EndOfChannel, WouldBlock
 from ..policy import Buffer, Overflow
 from ..stats import ChannelStatistics
 from .baton import Baton
-from .clock import Turn
+from .clock import Turn, time_of
+from .meter import UNCOUNTED, Meter
 from .sending import Sending
 
 __all__ = ("Channel", "Receiver", "Sender", "Tagged")
@@ -29,6 +30,10 @@ class Channel(Sending[T]):
         held: The slot of an item that was taken is free only after :meth:`release`.
         tagged: Items are ``(tag, item)``.
         baton: The run's; a channel of its own has one of its own.
+
+    Attributes:
+        on_abandoned: Called when its last receiver has closed.
+        meter: Where it is counted how long its receivers wait, where that is.
     """
 
     def __init__(
@@ -41,8 +46,11 @@ class Channel(Sending[T]):
         tagged: bool = False,
         baton: Baton | None = None,
     ) -> None:
-        super().__init__(buffer, overflow, name, tagged=tagged, baton=Baton() if baton is None else baton)
+        if baton is None:
+            baton = Baton(time_of(asyncio.get_running_loop()))
+        super().__init__(buffer, overflow, name, tagged=tagged, baton=baton)
         self.on_abandoned: Callable[[], None] | None = None
+        self.meter: Meter | None = None
         self._capacity = buffer.items
         self._keeps_slots = held
         self._receivers = 0
@@ -146,10 +154,16 @@ class Channel(Sending[T]):
     async def wait_for_item(self) -> None:
         """Wait until it is worth looking again; cancelled, nothing has happened."""
         self.baton.drop()
+        if self._taken >= self.marked and self.on_mark is not None:
+            self.on_mark()
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._getters.append(waiter)
         try:
-            promised = await waiter
+            if self.meter is None:
+                promised = await waiter
+            else:
+                with self.meter.waiting:
+                    promised = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
                 with suppress(ValueError):
@@ -193,12 +207,21 @@ class Channel(Sending[T]):
 
 
 class Sender(Generic[T]):
-    """The sending end of a channel."""
+    """The sending end of a channel.
 
-    __slots__ = ("_open", "channel")
+    Args:
+        channel: The channel.
+
+    Attributes:
+        channel: As given.
+        meter: Where it is counted how long who sends here waits, where that is.
+    """
+
+    __slots__ = ("_open", "channel", "meter")
 
     def __init__(self, channel: Channel[T]) -> None:
         self.channel = channel
+        self.meter: Meter | None = None
         self._open = True
 
     def put(self, item: T) -> bool:
@@ -242,7 +265,8 @@ class Sender(Generic[T]):
             BufferFullError: The channel is full and its policy is to fail.
         """
         if not self.put(item):
-            await self.wait_to_put(item)
+            with UNCOUNTED if self.meter is None else self.meter.blocked:
+                await self.wait_to_put(item)
 
     def close(self) -> None:
         """Send no more; what was sent is still received. Idempotent."""

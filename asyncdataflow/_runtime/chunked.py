@@ -30,7 +30,7 @@ from .pull import NOTHING
 from .routing import Outlet
 from .stopped import outcome
 from .supervise import Counters, Supervisor
-from .tally import Tally
+from .tally import AtWork, Tally
 
 __all__ = ("Chunked",)
 
@@ -55,6 +55,7 @@ class Chunked:
         counters: Its figures.
         supervisor: Its policies.
         leaving: How its workers are cancelled.
+        at_work: How long its threads are.
         emit: Sends one value, and counts what became of it.
         tracks: Items are ``Tracked``.
     """
@@ -69,6 +70,7 @@ class Chunked:
         counters: Counters,
         supervisor: Supervisor,
         leaving: Leaving,
+        at_work: AtWork,
         emit: Callable[[Any], Coroutine[Any, Any, None]],
         tracks: bool = False,
     ) -> None:
@@ -83,6 +85,7 @@ class Chunked:
         self._counters = counters
         self._supervisor = supervisor
         self._leaving = leaving
+        self._at_work = at_work
         self._emit = emit
         self._tracks = tracks
         self._order = Order(0, emit) if several and stage.ordered else None
@@ -207,7 +210,7 @@ class Chunked:
 
     def _hand_on(self, call: Call, items: deque[Any], tell: Callable[[Chunk], object]) -> Chunk:
         """Everything that threads get."""
-        return call.post(items, tell)
+        return self._at_work.begun(call.post(items, tell))
 
     def _told(self, lot: Lot, chunk: Chunk) -> None:
         """A thread has news of a chunk."""
@@ -218,6 +221,7 @@ class Chunked:
             self._pass_turn(lot)
         lot.wake()
         if chunk.ended:
+            self._at_work.ended(chunk)
             self._tally.ended(chunk)
             self._go_on_taking()
             held_up, self._held_up = self._held_up, []

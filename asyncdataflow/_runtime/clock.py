@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from typing import Final
 
 from ..policy import Rate
+from .meter import Waits
 
 __all__ = ("Limiter", "Turn", "time_of")
 
@@ -47,10 +48,11 @@ class Turn:
 
     Attributes:
         left: Items to be done before it has to be asked again.
+        now: What time it was when last it was looked.
         patience: How often it is worth to :meth:`give_way` before waiting to be woken.
     """
 
-    __slots__ = ("_count", "_looked", "_since", "_stride", "_time", "left", "patience")
+    __slots__ = ("_count", "_looked", "_since", "_stride", "_time", "left", "now", "patience")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._time = time_of(loop)
@@ -59,16 +61,38 @@ class Turn:
 
     def begin(self) -> None:
         """The worker has really waited: others had their turn meanwhile."""
-        self._since = self._looked = self._time()
+        self.now = self._since = self._looked = self._time()
         self._count = 0
         self.left = self._stride
         self.patience = 0
 
+    def look(self) -> float:
+        """Look what time it is; the seconds since last it was looked."""
+        now = self._time()
+        took, self.now = now - self.now, now
+        return took
+
     @types.coroutine
-    def give_way(self) -> Generator[None, None, None]:
-        """Let the others have their turn; cancelled, nothing has happened."""
-        yield
-        self._since = self._looked = self._time()
+    def give_way(self, waits: Waits | None = None) -> Generator[None, None, None]:
+        """Let the others have their turn; cancelled, nothing has happened.
+
+        Args:
+            waits: What the worker waits for, in one place, from when last it was looked what time it is.
+        """
+        if waits is None:
+            yield
+            now = self._time()
+        else:
+            # What ``waits`` does by itself costs three calls.
+            waits.workers += 1
+            waits.sum -= self.now
+            try:
+                yield
+            finally:
+                now = self._time()
+                waits.workers -= 1
+                waits.sum += now
+        self.now = self._since = self._looked = now
         self._count = 0
         self.left = self._stride
         self.patience -= 1
@@ -85,14 +109,19 @@ class Turn:
         self.patience = _PATIENCE
         return True
 
-    def due(self, items: int = 1) -> bool:
-        """Count items; true when it is time for ``await asyncio.sleep(0)``."""
+    def due(self, items: int = 1, now: float | None = None) -> bool:
+        """Count items; true when it is time for ``await asyncio.sleep(0)``.
+
+        Args:
+            items: Items done.
+            now: What time it is, where that is known.
+        """
         self.left -= items
         self.patience = _PATIENCE if items >= _BRISK else 0
         if self.left > 0:
             return False
         self._count += self._stride
-        now = self._time()
+        now = self._time() if now is None else now
         took, spent = now - self._looked, now - self._since
         self._looked = now
         if spent < _TURN_SECONDS and self._count < _TURN_ITEMS:

@@ -91,6 +91,7 @@ class Crew(PlainLoop):
         baton, relay, leaving = self._baton, self._relay, self._work.leaving
         function, lay, awaits, none, tracked = self.function, self.lay, self.awaits, self.none, self._tracked
         take, before, behind = relay.take, relay.before, relay.behind
+        clock, began, took = self._meter.clock, self._turn.now, relay.took
         while not leaving.asked:
             if baton.holder is not relay:
                 relay.begin()
@@ -112,19 +113,24 @@ class Crew(PlainLoop):
                 if error is None:
                     raise
             self.suspends = relay.suspends = suspends = baton.holder is not relay or relay.runner is not self
-            done = 1
+            done, now = 1, clock()
             if baton.holder is not relay:
                 relay.begin()
             if error is None and result is not none and len(behind) < relay.full_at:
+                took.append(now - began)
                 lay(self._made_of(item, result) if tracked else result)
                 if relay.untold_behind:
                     relay.wake_receivers()
             else:
+                self.began = began
                 try:
                     done = await self._long_way(error, item, result)
                 finally:
                     error = item = None  # The error's traceback has this frame: a cycle.
+                now = clock()
+            began = now
             if not suspends:
+                self._turn.now = now
                 return done
         return 0
 
@@ -142,6 +148,7 @@ class Crew(PlainLoop):
             finally:
                 del error, item  # As above.
             return int(not waits)
+        self._meter.recorder.add(self._meter.clock() - self.began)
         await self._sent(line_up(self._made_of(item, result)))
         return 0
 
@@ -149,7 +156,8 @@ class Crew(PlainLoop):
         """Wait until a result that found no room is where it belongs."""
         (channel,) = self._work.outlet.channels
         try:
-            wanted = await waiter
+            with self._meter.blocked:
+                wanted = await waiter
         except asyncio.CancelledError:
             if not waiter.done() or waiter.cancelled():
                 channel.take_back(waiter)

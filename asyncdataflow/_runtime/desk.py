@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from ..errors import UnsettledError
+from ..histogram import Recorder
 from ..message import Answer, Message
-from .tracked import Nobody, Tracked, tracked
+from .clock import time_of
+from .tracked import Nobody, Tracked
 
 __all__ = ("AnswerDesk",)
 
@@ -24,17 +26,26 @@ class AnswerDesk:
         source: The source's name.
         answer: The subscription's way to be told.
         most: Most messages unanswered.
+        took: Counts the seconds from when a message is given to when it is known to be settled.
 
     Attributes:
         acked: As of a desk.
         sleeps: As of a desk.
     """
 
-    def __init__(self, source: str, answer: Callable[[Sequence[Answer]], Awaitable[None]], most: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        answer: Callable[[Sequence[Answer]], Awaitable[None]],
+        most: int,
+        took: Recorder | None = None,
+    ) -> None:
         self.source = source
         self._answer = answer
         self._most = most
-        self._open: dict[Message[Any], None] = {}
+        self._took = took or Recorder()
+        # With the time at which each was given.
+        self._open: dict[Message[Any], float] = {}
         self.acked: list[Answer] = []
         self.sleeps = False
         self._answers: list[Answer] = []
@@ -43,6 +54,8 @@ class AnswerDesk:
         self._muted = self._hurried = False
         self._dropped: deque[Nobody] = deque()
         self._loop = asyncio.get_running_loop()
+        self._clock = time_of(self._loop)
+        self._now = self._clock()
         self._thread = threading.get_ident()
         self._news: asyncio.Future[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -59,17 +72,17 @@ class AnswerDesk:
 
     def track(self, message: Message[Any]) -> Tracked:
         """A message's item, on its way."""
-        self._open[message] = None
-        made = tracked(message.item, message)
-        made.desk = self
-        return made
+        self.look()
+        made: list[Tracked] = []
+        self.laying(made.append)(message)
+        return made[0]
 
     def laying(self, lay: Callable[[Tracked], None]) -> Callable[[Message[Any]], None]:
         """What puts a message's item where ``lay`` puts what is tracked."""
         unanswered = self._open
 
         def lay_message(message: Message[Any]) -> None:
-            unanswered[message] = None
+            unanswered[message] = self._now
             made = Tracked()
             made.item = message.item
             made.receipt = message
@@ -78,10 +91,14 @@ class AnswerDesk:
 
         return lay_message
 
+    def look(self) -> None:
+        """Look what time it is, for all messages that are given in one stretch."""
+        self._now = self._clock()
+
     def nack(self, message: Message[Any], error: BaseException) -> None:
         """As of a desk; behind :meth:`close` it was answered already."""
         if message in self._open:
-            del self._open[message]
+            self._took.add(self._clock() - self._open.pop(message))
             self._answers.append(Answer(message, error))
             if self.sleeps:
                 self.wake()
@@ -177,9 +194,17 @@ class AnswerDesk:
             self._take_acked()
 
     def _take_acked(self) -> None:
-        answered = self._open.pop
+        if not self.acked:
+            return
+        answered, now = self._open.pop, self._clock()
+        given = [answered(each.message, None) for each in self.acked]
+        # Most were given together.
+        for since, times in Counter(given).items():
+            if since is not None:
+                self._took.add(now - since, times)
         # Behind :meth:`close` they are answered already.
-        self._answers += [each for each in self.acked if answered(each.message, self) is not self]
+        answers = zip(self.acked, given, strict=True)
+        self._answers += [each for each, since in answers if since is not None]
         # What comes later is appended to this very list.
         self.acked.clear()
 

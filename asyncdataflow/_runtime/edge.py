@@ -19,20 +19,29 @@ receiver waits beside an item, and no sender beside a free slot.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import repeat
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
+from ..histogram import Recorder
 from ..policy import Buffer, Overflow
 from .store import Store
 
-__all__ = ("LATER", "Edge", "Given", "Lying")
+__all__ = ("LATER", "UNMARKED", "Edge", "Given", "Lying", "Mark")
 
 T = TypeVar("T")
 
 LATER: Final = object()
 """In the queue of senders: the sender itself appends its item, once it is woken."""
+
+
+UNMARKED: Final = sys.maxsize
+"""Where there is no mark: a position that is never reached."""
+
+
+Mark: TypeAlias = tuple[float, Recorder]
 
 
 class Given(Generic[T]):
@@ -63,7 +72,12 @@ class Edge(Generic[T]):
 
     Attributes:
         queue: What lies in it, promised items included; for stretches.
+        marked: Behind how many items its mark is, counted from the first that was ever put in.
+        mark: When that began its way, at a source, and where it is told how long it took.
+        on_mark: Called when it is reached, and from then on whenever it is looked, until it is gone.
     """
+
+    mark: Mark
 
     def __init__(self, buffer: Buffer, overflow: Overflow, name: str, *, tagged: bool) -> None:
         self.name = name
@@ -77,6 +91,9 @@ class Edge(Generic[T]):
         self._senders = 0
         self._taken = 0
         self._abandoned = False
+        # Here, and not when first they are needed: all edges shall have one shape, which is read faster.
+        self.marked = UNMARKED
+        self.on_mark: Callable[[], None] | None = None
 
     @property
     def is_bare(self) -> bool:
@@ -130,6 +147,8 @@ class Edge(Generic[T]):
     def lifted(self, items: int) -> None:
         """So many were taken out: whoever waits has to know."""
         self._taken += items
+        if self._taken >= self.marked and self.on_mark is not None:
+            self.on_mark()
         if self._putters:
             self.wake_senders()
         if self._getters:
@@ -138,6 +157,18 @@ class Edge(Generic[T]):
     def passed(self, items: int) -> None:
         """So many went by it, from the hand of the stage before it into that of the one behind."""
         self._taken += items
+        if self._taken >= self.marked and self.on_mark is not None:
+            self.on_mark()
+
+    @property
+    def taken(self) -> int:
+        """Items that were taken out of it, but for a stretch under way."""
+        return self._taken
+
+    @property
+    def put_in(self) -> int:
+        """Items that were ever put in and not dropped, but for a stretch under way."""
+        return self._taken + len(self.queue)
 
     def dismiss(self) -> None:
         """Send away who waits for an item, with nothing promised to them."""

@@ -217,12 +217,10 @@ class Execution:
         self._accounts = Accounts(self.works, self.graph.buffered)
         if self.state == "draining":
             self._accounts.drain(self.works)
+        now = self.output.baton.clock()
         for work in self.works:
-            work.leaving.runner = self._runner
-            loops = work.loops()
-            work.alive = len(loops)
             name = f"{self.name}: {work.stage.title}"
-            for loop in loops:
+            for loop in work.begin(self._runner, now):
                 task = self._loop.create_task(self._guard(work, loop), name=name)
                 self._tasks.setdefault(task, work)  # An eager one may serve another stage by now.
                 task.add_done_callback(self._buried)
@@ -272,7 +270,7 @@ class Execution:
         """A worker has ended, or was cancelled before its first step; close what it was the last to use."""
         work = self._tasks.pop(task)
         self._cancelled.discard(task)
-        work.alive -= 1
+        work.buried()
         if not work.alive:
             for inlet in work.inlets:
                 inlet.close()

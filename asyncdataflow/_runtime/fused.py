@@ -21,6 +21,7 @@ from .channel import Channel, Receiver
 from .plain import PlainLoop, PlainWork
 from .tracked_plain import TrackedLoop
 from .walk import Path, Walk
+from .walked import Sample, Walked
 
 __all__ = ("FusedWork", "Group", "Role", "Server", "fuse")
 
@@ -35,11 +36,13 @@ class FusedWork(PlainWork, Protocol):
         group: The group that it belongs to, if it does.
         role: What it is there.
         tracks: Its items are tracked.
+        walked: How long items took on their way through it, once it is gone, and at which place it is.
     """
 
     group: Group | None
     role: Role | None
     tracks: bool
+    walked: tuple[Walked, int] | None
 
     @property
     def is_fusable(self) -> bool:
@@ -117,6 +120,7 @@ class Group:
         baton: The run's.
         serves: Told which task serves which stage from now on.
         loop: The run's.
+        walked: How long items took on their way, once any has gone more than one step.
     """
 
     def __init__(self, works: Sequence[FusedWork]) -> None:
@@ -125,15 +129,26 @@ class Group:
         self.baton = self.roles[0].channel.baton
         self.serves: Serves | None = None
         self.loop = asyncio.get_running_loop()
+        self.walked: Walked | None = None
         self._paths: dict[tuple[int, int], Path] = {}
+        self._sampling: dict[tuple[int, int], tuple[Path, Sample]] = {}
         self._looks = False
 
     def let_go(self) -> None:
         """Break the cycles, when the run is over."""
         self.serves = None
         self._paths.clear()
+        self._sampling.clear()
         for role in self.roles:
             role.work.group = role.work.role = None
+            if self.walked is not None:
+                role.work.walked = self.walked, role.place
+
+    def steps(self) -> Walked:
+        """How long items took on their way."""
+        if self.walked is None:
+            self.walked = Walked(len(self.roles))
+        return self.walked
 
     def path(self, first: int, last: int) -> Path:
         """From a place to a place."""
@@ -142,20 +157,34 @@ class Group:
             known = self._paths[first, last] = self._make_path(self.roles[first : last + 1])
         return known
 
-    def _make_path(self, roles: Sequence[Role]) -> Path:
+    def sampling(self, first: int, last: int) -> tuple[Path, Sample]:
+        """The same with a look at the clock between any two stages, and what comes of it."""
+        known = self._sampling.get((first, last))
+        if known is None:
+            sample = Sample(self.baton.clock, last - first + 1)
+            path = self._make_path(self.roles[first : last + 1], sample)
+            known = self._sampling[first, last] = (path, sample)
+        return known
+
+    def _make_path(self, roles: Sequence[Role], sample: Sample | None = None) -> Path:
         loops = [role.loop for role in roles if role.loop is not None]
         passing = [role.work.passing for role in roles]
         functions = [loops[0].function]
         functions += [take(each.function) for take, each in zip(passing, loops[1:], strict=False)]
+        lay = loops[-1].lay
+        if sample is not None:
+            functions = [sample.entering(place, each) for place, each in enumerate(functions)]
+            lay = sample.entering(len(functions), lay)
         return Path(
             inlets=[role.channel for role in roles],
             tallies=[role.work.counters for role in roles],
             outlets=roles[-1].work.outlet.ways,
             functions=functions,
             awaited=[each.awaits for each in loops],
-            lay=loops[-1].lay,
+            lay=lay,
             none=loops[-1].none,
             tracked=roles[0].work.tracks,
+            took=self.steps().of(roles[0].place, roles[-1].place),
         )
 
     def reach(self, first: int, most: int) -> tuple[int, int]:

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Container
 from typing import Any
 
+from .meter import UNCOUNTED, Meter
+
 __all__ = ("Keyed",)
 
 
@@ -20,10 +22,12 @@ class Keyed:
 
     Args:
         places: Most items parked.
+        meter: Where it is counted how long workers wait for a place, where that is.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, meter: Meter | None = None) -> None:
         self._free = places
+        self._meter = meter
         self._parked: dict[Any, deque[Any]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -52,7 +56,8 @@ class Keyed:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             try:
-                await waiter
+                with UNCOUNTED if self._meter is None else self._meter.waiting:
+                    await waiter
             except asyncio.CancelledError:
                 if not waiter.cancelled():
                     self._wake_one()

@@ -15,8 +15,9 @@ from ..operators.protocol import ItemOperator, StreamOperator
 from ..stage import Stage
 from .call import Call, Calls
 from .channel import Receiver, Sender
-from .clock import Limiter
+from .clock import Limiter, time_of
 from .leaving import Leaving
+from .meter import Meter
 from .pull import NOTHING
 from .routing import Outlet
 from .supervise import Counters, Supervisor, TrackedSupervisor, not_an_ending, own_cancel
@@ -40,6 +41,7 @@ class Making:
     Attributes:
         counters: Its figures, but for a stretch under way.
         leaving: How its workers are cancelled.
+        meter: Where its workers leave their time.
         limiter: Where it begins no more items than so many in a time.
     """
 
@@ -67,6 +69,15 @@ class Making:
         self._branches = branches
         self._many = stage.call is not None and stage.call.many
         self._loop = asyncio.get_running_loop()
+        clock = inlets[0].channel.baton.clock if inlets else time_of(self._loop)
+        self.meter = Meter(clock, stage.concurrency)
+        if len(inlets) > 1:
+            self.meter.waits_at_several()
+        for inlet in inlets:
+            inlet.channel.meter = self.meter
+        outlet.counts(self.meter)
+        if dead_letters is not None:
+            dead_letters.meter = self.meter
         self.limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)
         self._operator = stage.operator if isinstance(stage.operator, ItemOperator) else None
 
@@ -114,15 +125,25 @@ class Making:
         if self.limiter is not None:
             await self.limiter.wait()
         since = self._loop.time() if self.stage.retry is not None else 0.0
+        meter = self.meter
+        meter.left -= 1
+        times = 0 if meter.left else meter.timed()
+        began = meter.clock() if times else 0.0
         try:
-            return await self._once(call, item)
+            made = await self._once(call, item)
         except (asyncio.CancelledError, Exception) as raised:
             error = self.own_error(raised)
             if error is None:
                 raise
+        else:
+            if times:
+                meter.took(began, times)
+            return made
         try:
             return await self.made_after(error, call, item, since)
         finally:
+            if times:
+                meter.took(began, times)
             del error  # Its traceback has this frame, which has the item: a cycle.
 
     async def made_after(self, error: Exception, call: Call, item: Any, since: float) -> Any:

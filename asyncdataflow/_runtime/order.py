@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from .meter import UNCOUNTED, Meter
 from .pull import NOTHING
 
 __all__ = ("Order",)
@@ -25,11 +26,15 @@ class Order:
     Args:
         places: Most results parked.
         send: Sends one result.
+        meter: Where it is counted how long workers wait for their turn, where that is.
     """
 
-    def __init__(self, places: int, send: Callable[[Any], Awaitable[None]]) -> None:
+    def __init__(
+        self, places: int, send: Callable[[Any], Awaitable[None]], meter: Meter | None = None
+    ) -> None:
         self._places = places
         self._send = send
+        self._meter = meter
         self._drawn = 0
         self._left = 0
         self._parked: dict[int, Any] = {}
@@ -81,7 +86,7 @@ class Order:
         while not self.park(ticket, result):
             waiter = self._turns[ticket] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
-            await waiter
+            await self._counted(waiter)
         while self.is_due:
             await self.send_first()
 
@@ -106,7 +111,11 @@ class Order:
     async def turn(self, ticket: int) -> None:
         """Wait until every earlier ticket has left; for workers that send for themselves."""
         if ticket != self._left:
-            await self.awaited(ticket)
+            await self._counted(self.awaited(ticket))
+
+    async def _counted(self, waiter: asyncio.Future[None]) -> None:
+        with UNCOUNTED if self._meter is None else self._meter.blocked:
+            await waiter
 
     def leave(self) -> None:
         """The worker whose turn it is has sent everything."""

@@ -47,6 +47,7 @@ class OrderedLoop(Crew):
         baton, relay, order, leaving = self._baton, self._relay, self._order, self._work.leaving
         function, awaits, none = self.function, self.awaits, self.none
         take, before = relay.take, relay.before
+        clock, began, took = self._meter.clock, self._turn.now, relay.took
         while not leaving.asked:
             if baton.holder is not relay:
                 relay.begin()
@@ -69,18 +70,24 @@ class OrderedLoop(Crew):
                 if error is None:
                     raise
             self.suspends = relay.suspends = suspends = baton.holder is not relay or relay.runner is not self
-            waits = False
+            waits, now = False, clock()
             if error is None and order.park(ticket, result):
+                took.append(now - began)
                 if order.is_due and not self._lay_due():
                     waits = True
                     await self._send_due()
+                    now = clock()
             else:
                 waits = True
+                self.began = began
                 try:
                     await self.finish(error, item, result)
                 finally:
                     error = item = None  # The error's traceback has this frame: a cycle.
+                now = clock()
+            began = now
             if not suspends:
+                self._turn.now = now
                 return int(not waits)
         return 0
 

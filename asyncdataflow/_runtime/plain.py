@@ -18,6 +18,7 @@ from .call import Call
 from .channel import Receiver
 from .clock import Turn
 from .leaving import Leaving
+from .meter import Meter
 from .result import checked, is_awaited
 from .routing import Outlet
 from .supervise import Counters
@@ -26,6 +27,8 @@ __all__ = ("NO_RESULT", "PlainLoop", "PlainWork")
 
 NO_RESULT: Final = object()
 """Stands where a stage has to return something that it never returns."""
+
+_MOST_AT_ONCE: Final = 256
 
 
 class PlainWork(Protocol):
@@ -36,12 +39,14 @@ class PlainWork(Protocol):
         outlet: The way out.
         counters: Its figures.
         leaving: How it is cancelled.
+        meter: Where its workers leave their time.
     """
 
     inlets: Any
     outlet: Outlet
     counters: Counters
     leaving: Leaving
+    meter: Meter
 
     def watched(
         self, function: Callable[[Any], Any], lay: Callable[[Any], Any], *, awaits: bool
@@ -75,7 +80,10 @@ class PlainLoop:
         lay: As given, watched.
         none: What the function returns where that is no result.
         suspends: It has done so of late.
+        began: When the item was begun that :meth:`finish` is for.
     """
+
+    _turn: Turn
 
     def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None]) -> None:
         self._work = work
@@ -89,18 +97,21 @@ class PlainLoop:
         self.none = NO_RESULT if work.outlet.keeps_none else None
         self._probe = Probe(self._baton)
         self.suspends = False
+        self.began = 0.0
         self._usual: type = int
+        self._meter = work.meter
 
     async def run(self) -> None:
         """Work to the end of the input."""
         work, channel, free = self._work, self._channel, self._work.outlet.free
         stretch = self._in_stretch
-        turn = Turn(asyncio.get_running_loop())
+        turn = self._turn = Turn(asyncio.get_running_loop())
+        meter = self._meter
         while not work.leaving.asked:
             lying, room, left = channel.ready, free(), turn.left
             fit = lying if lying < room else room
             if not fit and turn.patience:
-                await turn.give_way()
+                await turn.give_way(meter.blocked if lying else meter.waiting)
                 continue
             if not lying:
                 try:
@@ -116,20 +127,26 @@ class PlainLoop:
             if not done:
                 turn.begin()
             elif turn.is_idle_after(done, fit):
-                await turn.give_way()
-            elif turn.due(done):
+                await turn.give_way(meter.waiting if lying <= room else meter.blocked)
+            elif turn.due(done, turn.now):
                 await asyncio.sleep(0)
+                turn.look()
 
     async def _wait(self) -> None:
         """Sleep until there are items; raises ``EndOfChannel`` where none will come."""
         await self._inlet.wait()
 
-    def advance(self, items: int) -> Coroutine[Any, Any, int]:
+    def advance(self, items: int, turn: Turn) -> Coroutine[Any, Any, int]:
         """A stretch of so many items, or with 0 some one by one.
+
+        Args:
+            items: How many.
+            turn: Whose; it was just looked what time it is.
 
         Returns:
             How many that may have been; 0 where others ran meanwhile.
         """
+        self._turn = turn
         if items < 1 or self.suspends:
             return self._one_by_one()
         return self._in_stretch(items)
@@ -162,8 +179,7 @@ class PlainLoop:
                     lay(result)
                     result = None
             else:
-                stretch.end()
-                return items
+                return self._end(items)
         except (asyncio.CancelledError, Exception) as raised:
             error = self._own_error(raised)
             if error is None:
@@ -198,8 +214,7 @@ class PlainLoop:
                     lay(result)
                     result = None
             else:
-                stretch.end()
-                return items
+                return self._end(items)
         except (asyncio.CancelledError, Exception) as raised:
             error = self._own_error(raised)
             if error is None:
@@ -209,14 +224,33 @@ class PlainLoop:
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
 
+    def _end(self, items: int) -> int:
+        """A stretch is done with: its items took alike."""
+        self._stretch.end()
+        turn = self._turn
+        began, turn.now = turn.now, self._meter.clock()
+        self._meter.recorder.add_together(turn.now - began, items)
+        return items
+
     async def _see_out(self, items: int, error: Exception | None, item: Any, result: Any) -> int:
         """The item that ended a stretch of so many; as of a stretch, how many that may have been."""
         failed = error is not None
+        self.began = self._count_before()
         try:
             await self.finish(error, item, result)
         finally:
             del error, item  # As above.
+        self._turn.look()
         return items if failed else 0
+
+    def _count_before(self) -> float:
+        """A stretch has ended with an item in hand: count those before it; when this one was begun."""
+        stretch, began = self._stretch, self._turn.now
+        before = stretch.taken - 1
+        if before < 1:
+            return began
+        self._meter.recorder.add_together(stretch.until - began, before)
+        return stretch.until
 
     async def _one_by_one(self) -> int:
         """Items of a function that does suspend, or of which one finds no room.
@@ -227,7 +261,8 @@ class PlainLoop:
         work, channel, baton, probe = self._work, self._channel, self._baton, self._probe
         function, awaits, none = self.function, self.awaits, self.none
         counters, outlet, leaving = work.counters, work.outlet, work.leaving
-        while channel.ready and not leaving.asked:
+        clock, began, took = self._meter.clock, self._turn.now, self._meter.recorder.each()
+        while channel.ready and not leaving.asked and len(took) < _MOST_AT_ONCE:
             result = error = None
             item = channel.take()
             counters.received += 1
@@ -245,6 +280,9 @@ class PlainLoop:
             self.suspends = baton.holder is not probe
             waits = False
             if error is None and result is not none and outlet.free() > 0:
+                now = clock()
+                took.append(now - began)
+                began = now
                 self.lay(self._made_of(item, result))
                 counters.sent += 1
                 counters.settled += 1
@@ -252,11 +290,14 @@ class PlainLoop:
                     each.laid()
             else:
                 waits = result is not none and outlet.is_full()
+                self.began = began
                 try:
                     await self.finish(error, item, result)
                 finally:
                     error = item = None  # The error's traceback has this frame: a cycle.
+                began = clock()
             if not self.suspends:
+                self._turn.now = began
                 return int(not waits)
         return 0
 
@@ -274,6 +315,7 @@ class PlainLoop:
                 result = await self._work.made_after(error, self._call, item, 0.0)
             finally:
                 del error, item  # The traceback gets this frame: a cycle.
+        self._meter.recorder.add(self._meter.clock() - self.began)
         await self._send(result)
 
     def _value_of(self, item: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from .baton import Stretch
+from .meter import Meter
 
 __all__ = ("NOTHING", "PullAhead", "Pulled")
 
@@ -25,6 +26,7 @@ class PullAhead:
         lay: Puts an item into the edges behind the source.
         stretch: The source's.
         own_error: Makes the stage's own error of what the iterator raised; none of what is not its own.
+        meter: Where it is counted how long the iterator has made the source wait.
 
     Attributes:
         ended: The iterator has come to its end.
@@ -36,12 +38,21 @@ class PullAhead:
         lay: Callable[[Any], None],
         stretch: Stretch,
         own_error: Callable[[BaseException], Exception | None],
+        meter: Meter,
     ) -> None:
         self._items = items
         self._lay = lay
         self._stretch = stretch
         self._own_error = own_error
+        self._meter = meter
+        self._is_waiting = False
+        stretch.on_interrupt = self._wait
         self.ended = False
+
+    def _wait(self) -> None:
+        """Others run while the iterator has not given its next item."""
+        self._is_waiting = True
+        self._meter.waiting.__enter__()
 
     async def pull(self, items: int) -> Pulled:
         """Send up to so many, which is how many fit.
@@ -78,4 +89,7 @@ class PullAhead:
         finally:
             if baton.holder is stretch:
                 stretch.end()
+            elif self._is_waiting:
+                self._is_waiting = False
+                self._meter.waiting.__exit__()
         return items - rest - left, NOTHING, None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 from ..errors import ChannelClosed, StageCancelledError
+from ..histogram import NOTHING_SEEN, Histogram
 from ..message import Message
 from ..operators.streamwise import opened
 from .answers import Answers
@@ -16,6 +17,7 @@ from .call import Call, Rejoined
 from .clock import Turn
 from .job import LaneIterator
 from .making import Making
+from .marks import SourceMarks
 from .pull import NOTHING, PullAhead
 from .restarts import Restarts
 from .resume import Resume
@@ -25,8 +27,6 @@ __all__ = ("Loop", "Reading")
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """A worker's life, not yet begun: a coroutine that is never stepped would warn."""
-
-_MANY: Final = 1 << 30
 
 
 class Reading(Making):
@@ -40,7 +40,10 @@ class Reading(Making):
     Attributes:
         draining: Asked to stop taking: a source ends behind its current item.
         reading: A source waits for its next item.
+        marks: Of a source that is not answered: follow how long items take.
     """
+
+    marks: SourceMarks | None = None
 
     def __init__(self, *parts: Any, tracks: bool = False, resume: Resume | None = None) -> None:
         super().__init__(*parts, tracks=tracks)
@@ -63,6 +66,18 @@ class Reading(Making):
         """A source that waits at an await; in a thread, it ends at its next yield by itself."""
         waits = self.reading and self._stop_making is None
         return self.stage.role == "source" and waits and not self.is_answered
+
+    @property
+    def unacked(self) -> int:
+        """Of a source that is answered: messages given of which it was not told yet."""
+        return self._answers.desk.unacked if self._answers is not None and self._answers.is_open else 0
+
+    @property
+    def settled(self) -> Histogram:
+        """Of a source: how long its messages took until they were settled, or its marks to the end."""
+        if self._answers is not None:
+            return self._answers.took.histogram()
+        return NOTHING_SEEN if self.marks is None else self.marks.latency
 
     def cut(self) -> None:
         """Of a source that is answered: wait for no further message, only for what became of the others."""
@@ -144,7 +159,8 @@ class Reading(Making):
         """The source has failed: wait; whether it is to be opened anew."""
         self.reading, self._stop_making = False, None
         self.leaving.go_on()
-        return await self._restarts.pause()
+        with self.meter.waiting:
+            return await self._restarts.pause()
 
     def _end_with(self, error: Exception) -> None:
         """The source has raised it, which may stand."""
@@ -198,7 +214,8 @@ class Reading(Making):
         """There is nothing more, or the source has failed; what it has given is settled first."""
         restarts = self._restarts
         if restarts.failure is not None:
-            settled = await answers.settle(restarts.patience)
+            with self.meter.blocked:
+                settled = await answers.settle(restarts.patience)
             if not restarts.is_over:
                 # What is under way would be stored twice, by position and when it comes again.
                 if answers.keeps_positions and not settled:
@@ -208,7 +225,8 @@ class Reading(Making):
             restarts.forget()
         restarts.end()
         self.outlet.close()
-        await answers.desk.wait_until_answered()
+        with self.meter.blocked:
+            await answers.desk.wait_until_answered()
 
     async def _pull_messages(self, answers: Answers) -> None:
         """Up to the end, or to where no more is wanted: what was sent is still to be answered."""
@@ -242,13 +260,13 @@ class Reading(Making):
         return items.stop if isinstance(items, LaneIterator | Rejoined) else None
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
-        turn, free = Turn(self._loop), self.outlet.free
+        turn, meter = Turn(self._loop), self.meter
         ahead = self._ahead(items)
         self._stop_making = self._stopper(items)
         while not self.leaving.asked and not self._is_lost and not (self.draining and self._is_drained()):
-            room = 0 if ahead is None else min(free(), self._wanted)
+            room = self._room(ahead, turn)
             if not room and turn.patience:
-                await turn.give_way()
+                await turn.give_way(meter.blocked)
                 continue
             sent = 0
             self.reading = True
@@ -256,7 +274,9 @@ class Reading(Making):
                 if ahead is not None and room:
                     sent, item, error = await ahead.pull(min(room, turn.left))
                 else:
-                    item, error = await self._next_of(items)
+                    with meter.waiting:
+                        item, error = await self._next_of(items)
+                    turn.look()
             finally:
                 self.reading = False
             if error is not None:
@@ -273,10 +293,11 @@ class Reading(Making):
                 return
             del item
             if turn.is_idle_after(sent, room):
-                await turn.give_way()
+                turn.look()
+                await turn.give_way(meter.blocked)
             elif turn.due(sent):
                 await asyncio.sleep(0)
-            if self._answers is not None and not await self._answers.wait_for_room():
+            if self._answers is not None and not await self._wait_for_answers(self._answers):
                 return
 
     @property
@@ -284,10 +305,24 @@ class Reading(Making):
         """It is a session that can be told nothing any more."""
         return self._answers is not None and self._answers.is_lost
 
-    @property
-    def _wanted(self) -> int:
-        """Items that may be given before one is answered."""
-        return _MANY if self._answers is None else self._answers.desk.room
+    async def _wait_for_answers(self, answers: Answers) -> bool:
+        """Until one more may be given; false where the session can be told nothing any more."""
+        if answers.desk.room:
+            return not answers.is_lost
+        with self.meter.blocked:
+            return await answers.wait_for_room()
+
+    def _room(self, ahead: PullAhead | None, turn: Turn) -> int:
+        """Items that a stretch may give that begins now, and that count as given now."""
+        if self.marks is not None and turn.now >= self.marks.next:
+            self.marks.begin(self.outlet.channels, self.meter.clock())
+        if ahead is None:
+            return 0
+        free = self.outlet.free()
+        if self._answers is None:
+            return free
+        self._answers.desk.look()
+        return min(free, self._answers.desk.room)
 
     async def _send_pulled(self, item: Any) -> None:
         """An item of a source that does not leave in a stretch."""
@@ -311,7 +346,8 @@ class Reading(Making):
             return None
         baton = self.outlet.channels[0].baton
         stretch = Stretch(baton, None, self.outlet.ways, self.counters, works=False)
-        return PullAhead(items, self.watched_source(self._laying_own(lay)), stretch, self._source_error)
+        lay = self.watched_source(self._laying_own(lay))
+        return PullAhead(items, lay, stretch, self._source_error, self.meter)
 
     def _laying_own(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
         """What sends an item of a source, as it is sent."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..histogram import Recorder
 from .baton import Baton, Stretch, Tally, Way
 from .edge import Edge
 
@@ -29,11 +30,13 @@ class Relay(Stretch):
         outlets: Where they put what they make.
         tally: Where to count it.
         free: How many items find room there.
+        recorder: Counts how long items took.
 
     Attributes:
         suspends: A call has done so of late.
         runner: Who has taken the last item.
         take: Takes an item.
+        took: Where to put how long one took.
         before: What lies before them.
         behind: What they have put.
         promised: Items before them that are not theirs to take.
@@ -45,6 +48,7 @@ class Relay(Stretch):
     __slots__ = (
         "_edge",
         "_free",
+        "_recorder",
         "before",
         "behind",
         "full_at",
@@ -52,12 +56,19 @@ class Relay(Stretch):
         "runner",
         "suspends",
         "take",
+        "took",
         "untold_before",
         "untold_behind",
     )
 
     def __init__(
-        self, baton: Baton, inlet: Edge[Any], outlets: Sequence[Way], tally: Tally, free: Callable[[], int]
+        self,
+        baton: Baton,
+        inlet: Edge[Any],
+        outlets: Sequence[Way],
+        tally: Tally,
+        free: Callable[[], int],
+        recorder: Recorder,
     ) -> None:
         super().__init__(baton, inlet, outlets, tally, works=True)
         self._edge = inlet
@@ -65,6 +76,8 @@ class Relay(Stretch):
         self.suspends = False
         self.runner: object = None
         self.take = inlet.lifting()
+        self._recorder = recorder
+        self.took = recorder.each()
         self.before = inlet.queue
         self.behind = outlets[0].queue
         self.promised = self.full_at = 0
@@ -74,9 +87,14 @@ class Relay(Stretch):
         """Take the baton."""
         free = self._free()  # Which makes up the books of whoever has it.
         super().begin()
+        self._recorder.each()  # No more of them than find room are put there until the next begins.
         self.promised = self._edge.promised
         self.full_at = len(self.behind) + free
         self.untold_before = self.untold_behind = self.is_waited_for
+
+    def interrupt(self) -> None:
+        """As of a stretch; each worker knows itself when its item was begun."""
+        self.end()
 
     def wake_senders(self) -> None:
         """As of a stretch; one who waits for an item is promised the next."""

@@ -12,6 +12,7 @@ from ..operators.protocol import ALL, ANY, Delivery
 from .baton import Way
 from .channel import Channel, Sender
 from .fan import Fan
+from .meter import UNCOUNTED, Meter
 
 __all__ = ("Discard", "Edges", "LineUp", "Outlet", "Results", "send_to_all", "send_to_any")
 
@@ -65,6 +66,9 @@ class Outlet(Protocol):
         Raises ``ChannelClosed`` where no branch wants more.
         """
 
+    def counts(self, meter: Meter) -> None:
+        """Count there how long workers wait to send."""
+
     def close(self) -> None:
         """Send no more."""
 
@@ -110,6 +114,9 @@ class Discard:
     def put(self, values: Sequence[Any]) -> int:
         """Let them go."""
         return 0
+
+    def counts(self, meter: Meter) -> None:
+        """Nobody waits."""
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -179,6 +186,10 @@ class Results:
         if channel.abandoned:
             raise ChannelClosed(channel.name)
         return absent
+
+    def counts(self, meter: Meter) -> None:
+        """For room in the output edge."""
+        self._sender.meter = meter
 
     def close(self) -> None:
         """Close the sender."""
@@ -275,6 +286,11 @@ class Edges:
     def _nobody_left(self) -> ChannelClosed:
         return ChannelClosed(", ".join(each.name for each in self.channels))
 
+    def counts(self, meter: Meter) -> None:
+        """For room in any edge."""
+        for sender in self._all:
+            sender.meter = meter
+
     def close(self) -> None:
         """Close every sender."""
         for sender in self._all:
@@ -291,9 +307,11 @@ async def send_to_all(sends: Sequence[tuple[Sender[Any], Any]]) -> int:
         wanted += 1
         if not sender.put(value):
             waiting.append((sender.channel, sender.deposit(value)))
+    meter = sends[0][0].meter if waiting else None
     try:
-        for _, waiter in waiting:
-            wanted -= not await waiter
+        with UNCOUNTED if meter is None else meter.blocked:
+            for _, waiter in waiting:
+                wanted -= not await waiter
     except asyncio.CancelledError:
         for channel, waiter in waiting:
             if not waiter.done() or waiter.cancelled():
@@ -320,8 +338,10 @@ async def send_to_any(senders: Sequence[Sender[Any]], item: Any) -> None:
         sizes = {channel: channel.measure(item) for channel in wanted}
         for channel in wanted:
             channel.enlist(waiter, sizes[channel])
+        meter = senders[0].meter
         try:
-            chosen = await waiter
+            with UNCOUNTED if meter is None else meter.blocked:
+                chosen = await waiter
         except asyncio.CancelledError:
             for channel in wanted:
                 channel.withdraw(waiter, sizes[channel])

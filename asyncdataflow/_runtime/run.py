@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import BusyRunError, EndOfChannel, UnsettledError
 from ..graph import Graph, named
+from ..histogram import NOTHING_SEEN
 from ..message import Message
 from ..naming import annotate, describe_error
 from ..stats import RunState, RunStats, StageStats
@@ -87,6 +88,11 @@ class Run(AsyncIterator[T], Generic[T]):
     def __repr__(self) -> str:
         """The flow's name and the run's state."""
         return f"<Run of {self._name}: {self.state}>"
+
+    @property
+    def name(self) -> str:
+        """The flow's name."""
+        return self._name
 
     @property
     def state(self) -> RunState:
@@ -264,7 +270,12 @@ class Run(AsyncIterator[T], Generic[T]):
         if self._stretch.baton.holder is self._stretch:
             results += self._stretch.progress()[0]
         waiting = execution.output.statistics().items
-        return RunStats(execution.state, MappingProxyType(stages), results, waiting, execution.elapsed)
+        latency = NOTHING_SEEN
+        for work in execution.works:
+            latency += work.settled
+        return RunStats(
+            execution.state, MappingProxyType(stages), results, waiting, execution.elapsed, latency
+        )
 
     def __or__(self, operator: Callable[[Run[T]], R]) -> R:
         """``run | pipe.take(5)``: hand the run to an aiostream operator, or to any function of it."""
@@ -359,6 +370,7 @@ class Run(AsyncIterator[T], Generic[T]):
 def _stage_stats(work: Work) -> StageStats:
     counters = work.figures
     edges = [inlet.channel.statistics() for inlet in work.inlets]
+    spent = work.spent
     return StageStats(
         received=counters.received,
         sent=counters.sent,
@@ -371,4 +383,11 @@ def _stage_stats(work: Work) -> StageStats:
         queued=sum(each.items for each in edges) + work.parked,
         capacity=sum(each.capacity for each in edges),
         dropped=sum(each.dropped for each in edges),
+        unacked=work.unacked,
+        workers=work.stage.concurrency,
+        elapsed=spent.elapsed,
+        busy=spent.busy,
+        waiting=spent.waiting,
+        blocked=spent.blocked,
+        latency=spent.latency,
     )

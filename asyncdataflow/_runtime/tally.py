@@ -9,9 +9,51 @@ from __future__ import annotations
 from collections import deque
 
 from .chunk import Chunk
+from .meter import Meter, Spent
 from .supervise import Counters
 
-__all__ = ("Tally",)
+__all__ = ("AtWork", "Tally")
+
+
+class AtWork:
+    """How long a stage's threads are at work.
+
+    Args:
+        threads: How many there are.
+        meter: Where its workers leave their time, who hand chunks on, and what items took is counted.
+    """
+
+    def __init__(self, threads: int, meter: Meter) -> None:
+        self._threads = threads
+        self._meter = meter
+        meter.counts_any_block()
+        self._chunks: set[Chunk] = set()
+        self._seconds = 0.0
+
+    def begun(self, chunk: Chunk) -> Chunk:
+        """It is on its way to the threads."""
+        self._chunks.add(chunk)
+        return chunk
+
+    def ended(self, chunk: Chunk) -> None:
+        """A thread has done with it."""
+        self._chunks.discard(chunk)
+        self._seconds += chunk.seconds
+        if chunk.done:
+            self._meter.recorder.add(chunk.seconds / chunk.done, chunk.done)
+
+    def let_go(self) -> None:
+        """The run is over; what no thread has come back with knows its way back here."""
+        self._chunks.clear()
+
+    def tell(self, spent: Spent) -> None:
+        """Threads are busy with chunks, and blocked where they are not while anybody waits for room."""
+        now = self._meter.clock()
+        under_way = (chunk.seconds or now - chunk.began for chunk in self._chunks if chunk.began is not None)
+        lived = self._threads * spent.elapsed
+        spent.busy = min(self._seconds + sum(under_way), lived)
+        spent.blocked = min(self._threads * spent.blocked, lived - spent.busy)
+        spent.waiting = lived - spent.busy - spent.blocked
 
 
 class Tally:

@@ -12,6 +12,7 @@ from .call import Call, Calls
 from .channel import Receiver
 from .clock import Limiter, Turn
 from .leaving import Leaving
+from .meter import Meter
 from .routing import Outlet
 from .supervise import Counters, Supervisor
 from .tracked import positions_of, unite
@@ -29,6 +30,7 @@ class Together(Protocol):
     counters: Counters
     supervisor: Supervisor
     leaving: Leaving
+    meter: Meter
     tracks: bool
     limiter: Limiter | None
 
@@ -131,6 +133,8 @@ class Handful:
 
     async def _once(self, items: list[Any]) -> Exception | None:
         """One attempt; the stage's own error."""
+        meter = self._work.meter
+        began = meter.clock()
         try:
             made = await self._made(items)
         except (asyncio.CancelledError, Exception) as raised:
@@ -138,6 +142,7 @@ class Handful:
             if error is None:
                 raise
             return error
+        meter.recorder.add(meter.clock() - began, len(items))
         await self._settle(items, made)
         return None
 

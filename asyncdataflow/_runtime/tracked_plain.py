@@ -41,8 +41,7 @@ class TrackedLoop(PlainLoop):
                 self._settle(item, result)
                 result = None
             else:
-                stretch.end()
-                return items
+                return self._end(items)
         except (asyncio.CancelledError, Exception) as raised:
             error = self._own_error(raised)
             if error is None:
@@ -76,8 +75,7 @@ class TrackedLoop(PlainLoop):
                 self._settle(item, result)
                 result = None
             else:
-                stretch.end()
-                return items
+                return self._end(items)
         except (asyncio.CancelledError, Exception) as raised:
             error = self._own_error(raised)
             if error is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from types import CoroutineType
 from typing import Any, Final
 
+from ..histogram import Recorder
 from .baton import Baton, Stretch, Tally, Way
 from .edge import Edge
 from .result import checked, is_awaited
@@ -33,13 +34,14 @@ class Path:
         lay: Puts what the last one made there.
         none: What the last one returns where that is no result.
         tracked: Items are tracked.
+        took: How long items take along it.
 
     Attributes:
         kinds: Sorts of results that need no second look.
         loop: What takes items along it, one walk at a time: whoever walks has taken a role on it.
     """
 
-    __slots__ = ("inlets", "kinds", "loop", "outlets", "tallies")
+    __slots__ = ("inlets", "kinds", "loop", "outlets", "tallies", "took")
 
     def __init__(
         self,
@@ -52,7 +54,9 @@ class Path:
         lay: Callable[[Any], None],
         none: Any,
         tracked: bool,
+        took: Recorder,
     ) -> None:
+        self.took = took
         self.inlets = inlets
         self.tallies = tallies
         self.outlets = outlets

@@ -9,7 +9,9 @@ from typing import Any
 from .call import Call
 from .clock import Turn
 from .fused import Group, Role
+from .plain import PlainLoop
 from .walk import Walk
+from .walked import SAMPLED_ITEMS
 
 __all__ = ("Walker",)
 
@@ -46,13 +48,13 @@ class Walker(Walk):
         try:
             while True:
                 baton.drop()  # Whoever walks may be inside this stage, and serves it then.
-                role = self.role
+                role, meter = self.role, self.role.work.meter
                 if role.work.leaving.asked:
                     return
                 lying, left = role.channel.ready, turn.left
                 last, fit = reach(role.place, lying) if lying else (role.place, 0)
                 if not fit and turn.patience:
-                    await self._idle(turn.give_way())
+                    await self._idle(turn.give_way(meter.blocked if lying else meter.waiting))
                     continue
                 if not lying:
                     if role.inlet.over:
@@ -61,15 +63,16 @@ class Walker(Walk):
                     turn.begin()
                     continue
                 if last == role.place and role.loop is not None:
-                    done = await role.loop.advance(fit if fit < left else left)
+                    done = await role.loop.advance(fit if fit < left else left, turn)
                 else:
                     done = await self._walk(last, fit if fit < left else left)
                 if not done:
                     turn.begin()
                 elif turn.is_idle_after(done, fit):
-                    await self._idle(turn.give_way())
-                elif turn.due(done):
+                    await self._idle(turn.give_way(meter.waiting if lying <= fit else meter.blocked))
+                elif turn.due(done, turn.now):
                     await asyncio.sleep(0)
+                    turn.look()
         finally:
             self.role.work.leaving.begin()
             self.role.close()
@@ -84,19 +87,46 @@ class Walker(Walk):
 
     async def _walk(self, last: int, items: int) -> int:
         """Take so many items as far as this place; how many that may have been, 0 where others ran."""
-        self._group.watch()
-        ended = await self.along(self._group.path(self.role.place, last), items)
+        group, first, sample = self._group, self.role.place, None
+        walked = group.steps()
+        group.watch()
+        walked.left -= 1
+        if walked.left:
+            path = group.path(first, last)
+        else:
+            items = min(items, SAMPLED_ITEMS)
+            path, sample = group.sampling(first, last)
+            sample.begin()
+            walked.begin()
+        ended = await self.along(path, items)
         if ended is None:
             self.end()
+            path.took.add_together(self._turn.look(), items)
+            if sample is not None:
+                walked.sampled(first, sample.seconds[:-1], items)
             return items
         error, item, made = ended
-        loop = self.role.loop
-        assert loop is not None, "open"  # noqa: S101 - for the type checker
+        loop = self._ended_early(first, last)
         finishing = loop.finish(error, item, made)
         done = int(error is not None)
         del ended, error, item, made  # The traceback gets this frame: a cycle.
         await finishing
+        self._turn.look()
         return done
+
+    def _ended_early(self, first: int, last: int) -> PlainLoop:
+        """Count what a walk has done that was to go from a place to a place; what the item in hand is in."""
+        walked, began, before = self._group.steps(), self._turn.now, self.taken - 1
+        each = (self.until - began) / max(before, 1)
+        at = self.role.place
+        if before > 0:
+            walked.of(first, last).add(each, before)
+        if at > first:
+            walked.of(first, at - 1).add(each)
+        loop = self.role.loop
+        assert loop is not None, "open"  # noqa: S101 - for the type checker
+        loop.began = self.until if before > 0 or at > first else began
+        return loop
 
     def own_error(self, raised: BaseException) -> Exception | None:
         """As in ``Walk``: of the stage that this serves from now on, because it is in there."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from ..errors import EndOfChannel
 from ..holes import HOLE
-from ..naming import annotate, describe_error
 from ..operators.protocol import BatchOperator, StreamOperator
 from .batches import Batches
 from .by_key import KeyedLoop
@@ -22,23 +21,27 @@ from .call import Call
 from .chunked import Chunked
 from .counted import Counted
 from .crew import Crew, TrackedCrew
+from .expanding import Expanding
 from .fused import Group, Role
 from .keyed import Keyed
+from .meter import Spent
 from .order import Order
 from .ordered import OrderedLoop
 from .plain import PlainLoop
 from .pull import NOTHING
-from .reading import Loop, Reading
+from .reading import Loop
 from .relay import Relay
+from .tally import AtWork
 from .together import write_together
 from .tracked_operator import TrackedInlet, origins_of
 from .tracked_plain import TrackedLoop
+from .walked import Walked
 from .walker import Walker
 
 __all__ = ("NOTHING", "Loop", "Work")
 
 
-class Work(Reading):
+class Work(Expanding):
     """One stage of one run.
 
     Args:
@@ -50,7 +53,12 @@ class Work(Reading):
         retired: Nobody wants more from it; its cancellation is its end.
         group: The group that it belongs to, if it does.
         role: What it is there.
+        walked: How long items took on their way through that group, once it is gone, and its place there.
     """
+
+    # Not of each: an object of thirty attributes costs several times as much.
+    walked: tuple[Walked, int] | None = None
+    _batches: Batches | None = None
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
@@ -63,24 +71,59 @@ class Work(Reading):
     @functools.cached_property
     def _order(self) -> Order:
         """Made for those whose results have to wait for each other."""
-        return Order(self.stage.concurrency, self.emit)
+        return Order(self.stage.concurrency, self.emit, self.meter)
 
     @functools.cached_property
     def _relay(self) -> Relay:
         """Made for those of which several may be at work."""
         channel, outlet = self.inlets[0].channel, self.outlet
-        return Relay(channel.baton, channel, outlet.ways, self.counters, outlet.free)
+        return Relay(channel.baton, channel, outlet.ways, self.counters, outlet.free, self.meter.recorder)
 
     @functools.cached_property
     def _keyed(self) -> Keyed:
         """Made for those with a key."""
-        return Keyed(self.stage.concurrency)
+        return Keyed(self.stage.concurrency, self.meter)
 
     @property
     def parked(self) -> int:
-        """Items taken and not yet begun: behind others of their key, or on their way to a thread."""
+        """Items taken and not yet begun: behind others of their key, in a list, on their way to a thread."""
         behind = 0 if self.stage.key is None else self._keyed.parked
+        behind += 0 if self._batches is None else len(self._batches.collected)
         return behind + (0 if self._chunked is None else self._chunked.waiting)
+
+    def begin(self, runner: asyncio.Task[None] | None, now: float) -> list[Loop]:
+        """What its workers do, who start now, beside the run's own task."""
+        self.leaving.runner = runner
+        self.meter.begun = now
+        loops = self.loops()
+        self.alive = len(loops)
+        return loops
+
+    def buried(self) -> None:
+        """One of its workers has ended; it waits for good, until the last has."""
+        self.alive -= 1
+        if not self.alive:
+            self.meter.ended = self.meter.clock()
+        elif self.stage.role != "source" and self._chunked is None:
+            self.meter.waiting.__enter__()
+
+    @property
+    def spent(self) -> Spent:
+        """Where the time of its workers went."""
+        spent = self.meter.spent()
+        if self._chunked is not None:
+            self._at_work.tell(spent)
+        elif (steps := self._steps()) is not None:
+            walked, place = steps
+            spent.pass_on(walked.gained(place))
+            spent.latency += walked.latency(place)
+        return spent
+
+    def _steps(self) -> tuple[Walked, int] | None:
+        """How long items took on their way through its group, and its place there."""
+        if self.group is None or self.role is None or self.group.walked is None:
+            return self.walked
+        return self.group.walked, self.role.place
 
     def forsake(self) -> None:
         """The loop is gone, and its threads are to end by themselves."""
@@ -96,6 +139,10 @@ class Work(Reading):
             self.calls.lane.on_broken = None
         if self.group is not None:
             self.group.let_go()
+        if self._chunked is not None:
+            self._at_work.let_go()
+        if self.marks is not None:
+            self.marks.marks.let_go()
 
     def loops(self) -> list[Loop]:
         """One coroutine function for each worker."""
@@ -107,7 +154,8 @@ class Work(Reading):
         if isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
         if isinstance(stage.operator, BatchOperator):
-            return [Batches(self, stage.operator).work] * stage.concurrency
+            self._batches = Batches(self, stage.operator)
+            return [self._batches.work] * stage.concurrency
         if self._chunked is not None:
             return [self._chunked.work] * self._chunked.workers
         return self._in_stretches() or self._item_by_item()
@@ -173,6 +221,7 @@ class Work(Reading):
 
     def _in_chunks(self, make: Callable[..., Chunked] = Chunked) -> Chunked:
         (inlet,) = self.inlets
+        self._at_work = AtWork(self.stage.concurrency, self.meter)
         return make(
             self.stage,
             self.calls,
@@ -181,6 +230,7 @@ class Work(Reading):
             counters=self.counters,
             supervisor=self.supervisor,
             leaving=self.leaving,
+            at_work=self._at_work,
             emit=self.emit,
             tracks=self.tracks,
         )
@@ -296,72 +346,3 @@ class Work(Reading):
 
     def made_together(self, first: int, made: list[Any]) -> None:
         """What has become of them, from that number on."""
-
-    async def whole(self, call: Call, item: Any) -> None:
-        """An item from taking to sending."""
-        if self._many:
-            await self._expand(call, item, None)
-        else:
-            await self.emit(await self._made(call, item))
-
-    async def _expand(self, call: Call, item: Any, turn: Loop | None) -> None:
-        """Everything that the stage makes of an item, each sent before the next is made."""
-        self.counters.received += 1
-        if self.limiter is not None:
-            await self.limiter.wait()
-        since = self._loop.time()
-        attempt = 1
-        while True:
-            error, sent = await self._expand_once(call, item, turn)
-            if error is None:
-                break
-            try:
-                if sent:
-                    # Part of it is on its way: another try would send that again.
-                    await self.supervisor.give_up(error, item, attempt)
-                    break
-                if not await self.supervisor.again(error, item, attempt, since):
-                    break
-            finally:
-                del error  # As in ``_made``.
-            attempt += 1
-        if self.tracks and sent:
-            item.release()
-        elif self.tracks:
-            item.settle()
-        self.counters.settled += 1
-
-    async def _expand_once(self, call: Call, item: Any, turn: Loop | None) -> tuple[Exception | None, int]:
-        """One pass: the stage's own error, if any, and how many were sent; the outlet's error is raised."""
-        context = call.each(item.item if self.tracks else item)
-        sent = 0
-        try:
-            items = await context.__aenter__()
-        except Exception as error:  # noqa: BLE001 - what the stage raises is for its policies
-            return error, sent
-        failed: Exception | None = None
-        through = False
-        try:
-            while True:
-                made, failed = await self._next_of(items)
-                if failed is not None or made is NOTHING:
-                    break
-                if turn is not None:
-                    await turn()
-                await self._send(item.part(made) if self.tracks else made)
-                del made
-                sent += 1
-            through = True
-        finally:
-            self.leaving.begin()
-            try:
-                await context.__aexit__(None, None, None)
-            except Exception as error:
-                if not through:
-                    # On the way out for another reason, which must not hide it.
-                    raise
-                if failed is not None:
-                    annotate(failed, f"and then, on closing: {describe_error(error)}")
-                failed = failed or error
-            self.leaving.go_on()
-        return failed, sent

@@ -109,6 +109,9 @@ class Ledger:
             if not execution.ended.done():
                 for channel in _channels(execution):
                     channel.check_rest()
+                for work in execution.works:
+                    if isinstance(work, ObservedWork):
+                        work.check_rest()
 
     def waiting(self) -> list[str]:
         """The edges at which somebody waits, in words."""

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import weakref
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from .._runtime.baton import Probe, Stretch
 from .._runtime.call import Call
@@ -27,6 +27,9 @@ from .observed_lines import Heard, Lines
 from .trace import Trace
 
 __all__ = ("Keeper", "ObservedWork")
+
+_MOMENT: Final = 1e-6
+"""Seconds that sums of times may be off by."""
 
 
 class Keeper(Protocol):
@@ -111,6 +114,18 @@ class ObservedWork(Work):
         if task is not None:
             self.tasks.add(task)
         await loop()
+
+    def check_rest(self) -> None:
+        """Nothing is ready: every item taken is accounted for, and so is every worker's time."""
+        counters, spent = self.figures, self.spent
+        taken = sum(inlet.channel.statistics().taken for inlet in self.inlets)
+        if self.stage.role != "source" and taken != counters.received + self.parked:
+            told = f"{self.stage.title} took {taken} items, began {counters.received}, {self.parked} wait"
+            self._broken("G71", told)
+        if self.in_flight < 0:
+            self._broken("G71", f"{self.stage.title} has {self.in_flight} items in flight: {counters}")
+        if min(spent.busy, spent.waiting, spent.blocked) < -_MOMENT:
+            self._broken("G71", f"{self.stage.title} has spent less than no time: {spent}")
 
     def check_end(self) -> None:
         """The run came to its end: every item has exactly one outcome."""

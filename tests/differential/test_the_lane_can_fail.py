@@ -105,12 +105,12 @@ async def in_the_order_of_ends(self, ticket, result):
     await self._send(result)
 
 
-def without_places_to_park(places, send):
-    return Order(0, send)
+def without_places_to_park(places, send, meter=None):
+    return Order(0, send, meter)
 
 
-def with_places_without_bound(places, send):
-    return Order(1000, send)
+def with_places_without_bound(places, send, meter=None):
+    return Order(1000, send, meter)
 
 
 MISTAKES = {

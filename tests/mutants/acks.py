@@ -63,8 +63,8 @@ MUTANTS = (
         "answered twice",
         "what is answered stays open, and is nacked at the end",
         "_runtime/desk.py",
-        "        answered = self._open.pop\n",
-        "        answered = self._open.get\n",
+        "        answered, now = self._open.pop, self._clock()\n",
+        "        answered, now = self._open.get, self._clock()\n",
     ),
     Mutant(
         "no bound of what is unacked",
@@ -99,8 +99,8 @@ MUTANTS = (
         "left before it is answered",
         "a source is left while messages are under way",
         "_runtime/reading.py",
-        "        await answers.desk.wait_until_answered()\n",
-        "",
+        "            await answers.desk.wait_until_answered()\n",
+        "            pass\n",
     ),
     Mutant(
         "opened anew while messages are under way",

@@ -44,11 +44,11 @@ MUTANTS = (
         "the edge behind a stage ends when the first of its workers does",
         "_runtime/execution.py",
         """\
-        work.alive -= 1
+        work.buried()
         if not work.alive:
 """,
         """\
-        work.alive -= 1
+        work.buried()
         if work.alive <= 1:
 """,
     ),

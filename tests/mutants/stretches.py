@@ -44,12 +44,12 @@ MUTANTS = (
         "what a stretch has put into an edge is told to nobody but the first who waits",
         "_runtime/baton.py",
         """\
-            self._inlet.lifted(taken)
+            self._inlet.lifted(self.taken)
         for outlet in self._outlets:
             outlet.laid()
 """,
         """\
-            self._inlet.lifted(taken)
+            self._inlet.lifted(self.taken)
 """,
     ),
     Mutant(
@@ -74,12 +74,12 @@ MUTANTS = (
         "the slots that a stretch has freed are told to nobody but the first who waits",
         "_runtime/edge.py",
         """\
-        self._taken += items
+            self.on_mark()
         if self._putters:
             self.wake_senders()
 """,
         """\
-        self._taken += items
+            self.on_mark()
 """,
     ),
     Mutant(

@@ -13,6 +13,7 @@ from asyncdataflow._runtime.baton import Baton
 from asyncdataflow._runtime.channel import Channel
 from asyncdataflow._runtime.supervise import Counters
 from asyncdataflow._runtime.walk import Path, Walk
+from asyncdataflow.histogram import Recorder
 from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.runtime.test_fused import PLACES, Row, later, run
 
@@ -111,6 +112,7 @@ class TestWhoSleepsWhenItBegins:
             lay=last.laying(),
             none=None,
             tracked=False,
+            took=Recorder(),
         )
         sender = first.sender()
         for number in range(3):

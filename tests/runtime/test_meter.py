@@ -1,0 +1,385 @@
+"""Where the time of a stage's workers went: exact by a virtual clock, whatever the stage is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+
+import pytest
+
+from asyncdataflow import DataFlow, batch, filter_, route, stage, zip_
+from asyncdataflow._runtime.meter import AnyWait, Spent, Waits
+from asyncdataflow.abc import Sink
+from asyncdataflow.histogram import Histogram
+from asyncdataflow.operators import map_batches
+from asyncdataflow.policy import Restart
+from asyncdataflow.testing import QueueSource
+from asyncdataflow.testing.virtual_clock import run_virtual
+from tests.serving.flaky import Flaky
+
+
+async def every_second(n=10):
+    for number in range(n):
+        await asyncio.sleep(1)
+        yield number
+
+
+async def at_once(n=10):
+    for number in range(n):
+        yield number
+
+
+async def same(item):
+    return item
+
+
+async def a_second(item):
+    await asyncio.sleep(1)
+    return item
+
+
+async def three_seconds(item):
+    await asyncio.sleep(3)
+    return item
+
+
+def slow_in_a_thread(item):
+    time.sleep(2)
+    return item
+
+
+def close(*seconds):
+    return pytest.approx(seconds, abs=1e-9)
+
+
+def spent(each):
+    return each.busy, each.waiting, each.blocked
+
+
+def adds_up(stats):
+    """Every worker's every second is somewhere."""
+    for name, each in stats.stages.items():
+        assert each.busy + each.waiting + each.blocked == pytest.approx(each.workers * each.elapsed), name
+        assert min(spent(each)) >= -1e-9, (name, each)
+        assert max(spent(each)) <= each.workers * stats.elapsed + 1e-9, (name, each)
+
+
+def after(seconds, definition, *, fuse=True, buffer=128, taken=True):
+    """The figures of a run that long after its start, by a virtual clock."""
+
+    async def main():
+        async with DataFlow(definition, fuse=fuse).stream(buffer=buffer) as run:
+
+            async def consume():
+                async for _ in run:
+                    pass
+
+            consumer = asyncio.create_task(consume()) if taken else None
+            await asyncio.sleep(seconds)
+            stats = run.stats()
+            adds_up(stats)
+            if consumer is not None:
+                consumer.cancel()
+                await asyncio.gather(consumer, return_exceptions=True)
+            return stats
+
+    return run_virtual(main())
+
+
+both = pytest.mark.parametrize("fuse", [True, False], ids=["fused", "apart"])
+
+
+@both
+class TestWhatIsWaitedFor:
+    def test_a_slow_source(self, fuse):
+        stats = after(5.5, (every_second, same, stage(same, name="last")), fuse=fuse)
+        assert spent(stats.stages["every_second"]) == close(0, 5.5, 0)
+        assert spent(stats.stages["same"]) == close(0, 5.5, 0)
+        assert spent(stats.stages["last"]) == close(0, 5.5, 0)
+
+    def test_a_slow_stage_is_busy_and_holds_up_who_is_before_it(self, fuse):
+        stats = after(
+            100.5, (lambda: range(50), stage(flat, many=True), stage(a_second, buffer=1), same), fuse=fuse
+        )
+        assert spent(stats.stages["a_second"]) == close(50, 0, 0)
+        assert stats.stages["flat"].blocked == pytest.approx(48)
+
+    def test_a_consumer_that_takes_nothing(self, fuse):
+        stats = after(10, (at_once, stage(same, buffer=1)), fuse=fuse, buffer=1, taken=False)
+        assert spent(stats.stages["same"]) == close(0, 0, 10)
+        assert spent(stats.stages["at_once"]) == close(0, 0, 10)
+
+    def test_a_wait_that_lasts_is_seen(self, fuse):
+        async def never():
+            await asyncio.Event().wait()
+            yield
+
+        stats = after(7, (never, same), fuse=fuse)
+        assert spent(stats.stages["same"]) == close(0, 7, 0)
+        assert stats.stages["never"].busy + stats.stages["never"].waiting == pytest.approx(7)
+
+    def test_a_function_that_lasts_is_seen(self, fuse):
+        stats = after(2.5, (lambda: [1], stage(flat, many=True), three_seconds), fuse=fuse)
+        assert spent(stats.stages["three_seconds"]) == close(2.5, 0, 0)
+
+    def test_a_broadcast_waits_for_the_slowest(self, fuse):
+        branches = (stage(a_second, buffer=1), stage(same, buffer=1))
+        stats = after(5, (lambda: range(50), stage(flat, many=True), branches), fuse=fuse)
+        assert stats.stages["flat"].blocked == pytest.approx(5)
+        assert spent(stats.stages["a_second"]) == close(5, 0, 0)
+
+    def test_a_stage_between_two_slow_ones(self, fuse):
+        stats = after(9.5, (every_second, a_second, stage(three_seconds, buffer=1), same), fuse=fuse)
+        assert stats.stages["three_seconds"].busy == pytest.approx(7.5)
+        assert spent(stats.stages["a_second"]) == close(5, 1, 3.5)
+
+
+async def flat(items):
+    for each in items:
+        yield each
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"ordered": True}, {"ordered": False}, {"key": lambda n: n % 4}],
+    ids=["in order", "as they come", "by key"],
+)
+def test_several_workers(options):
+    stats = after(2.5, (at_once, stage(a_second, concurrency=4, **options), same))
+    each = stats.stages["a_second"]
+    assert (each.workers, each.elapsed) == (4, 2.5)
+    assert spent(each) == close(9, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [({"ordered": True}, (5, 0, 15)), ({"ordered": False}, (3, 0, 17)), ({"key": lambda n: n}, (3, 0, 17))],
+    ids=["in order", "as they come", "by key"],
+)
+def test_several_workers_that_find_no_room(options, left):
+    stats = after(10, (at_once, stage(a_second, concurrency=2, **options)), buffer=1, taken=False)
+    assert spent(stats.stages["a_second"]) == close(*left)
+
+
+@pytest.mark.parametrize("options", [{"ordered": True}, {"ordered": False}], ids=["in order", "as they come"])
+def test_lists_that_are_collected_are_waited_for(options):
+    definition = (every_second, map_batches(a_second, 2, concurrency=2, **options), same)
+    each = after(9.5, definition).stages["map_batches"]
+    # Lists go off at 2, 4, 6 and 8 seconds, and one worker is enough.
+    assert spent(each) == close(4, 15, 0)
+    assert (each.latency.count, each.latency.seconds) == (8, pytest.approx(8))
+
+
+def test_a_source_that_is_to_be_opened_anew_waits():
+    opened = []
+
+    async def breaks():
+        opened.append(True)
+        if len(opened) == 1:
+            raise ConnectionError
+        yield 1
+
+    stats = after(10, (stage(breaks, restart=Restart(first=4, jitter=0)), same))
+    assert spent(stats.stages["breaks"]) == close(0, 4, 0)
+
+
+def test_what_was_settled_in_an_earlier_session_counts():
+    source = Flaky(4, pulls=[2])
+    stats = after(50, (stage(source, restart=Restart(first=1, jitter=0)), a_second))
+    assert (stats.latency.count, stats.latency.seconds) == (4, pytest.approx(1 + 1.9 + 1 + 1.9))
+
+
+def test_threads_are_busy_with_their_calls():
+    stats = after(5, (at_once, stage(slow_in_a_thread, concurrency=2), same))
+    assert spent(stats.stages["slow_in_a_thread"]) == close(10, 0, 0)
+    stats = after(50, (at_once, stage(slow_in_a_thread, concurrency=2), same))
+    assert spent(stats.stages["slow_in_a_thread"]) == close(20, 0, 0)
+    assert stats.stages["slow_in_a_thread"].elapsed == pytest.approx(10)
+
+
+def test_threads_are_blocked_where_there_is_no_room():
+    definition = (lambda: range(50), stage(flat, many=True), stage(slow_in_a_thread, concurrency=2))
+    each = after(100, definition, buffer=1, taken=False).stages["slow_in_a_thread"]
+    assert each.busy == pytest.approx(2 * each.received)
+    assert each.blocked == pytest.approx(200 - each.busy - each.waiting)
+    assert each.blocked > 150
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        (every_second, batch(3), same),
+        (every_second, filter_(lambda n: n % 2), a_second),
+        ((every_second, at_once), zip_, a_second),
+        ((every_second, at_once), zip_(uneven="shortest"), a_second),
+        ((every_second, at_once), a_second),
+        (every_second, route(lambda n: "b" if n % 2 else None), {"a": a_second, "b": same}),
+        (every_second, stage(a_second, timeout=5), stage(slow_in_a_thread, timeout=5)),
+        (every_second, stage(a_second, rate=0.5, concurrency=3), same),
+        (every_second, stage(slow_in_a_thread, concurrency=3), stage(a_second, concurrency=2)),
+        (every_second, stage(same, buffer=1, overflow="drop_oldest"), three_seconds),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("seconds", [0, 0.5, 4, 7.25, 100])
+def test_it_adds_up(definition, seconds):
+    after(seconds, definition)
+
+
+def test_acks_that_are_awaited_hold_a_source_up():
+    class Slow(Sink):
+        def __init__(self):
+            self.chunk = 1
+
+        def open(self):
+            return self
+
+        async def __aenter__(self):
+            return a_second
+
+        async def __aexit__(self, *_):
+            pass
+
+    source = QueueSource(range(8), max_unacked=2)
+    stats = after(4.5, (source, Slow()))
+    (first, sink) = stats.stages.values()
+    assert first.unacked == 2
+    assert spent(sink) == close(4.5, 0, 0)
+    assert first.blocked == pytest.approx(4.5)
+    # The first was done in one second, the others have waited for the one before them.
+    assert (stats.latency.count, stats.latency.seconds) == (4, pytest.approx(1 + 2 + 2 + 2))
+
+
+@both
+class TestLatency:
+    def test_each_slow_item(self, fuse):
+        stats = after(100, (every_second, same, a_second, three_seconds), fuse=fuse)
+        for name, seconds in (("same", 0), ("a_second", 1), ("three_seconds", 3)):
+            latency = stats.stages[name].latency
+            assert (latency.count, latency.seconds) == (10, pytest.approx(10 * seconds)), name
+            assert latency.quantile(0.99) == pytest.approx(seconds, rel=1 / 16)
+
+    def test_one_slow_item_among_quick_ones_is_seen(self, fuse):
+        async def misses(item):
+            if item == 7:
+                await asyncio.sleep(8)
+            return item
+
+        latency = (
+            after(100, (at_once, same, misses, stage(same, name="last")), fuse=fuse).stages["misses"].latency
+        )
+        assert (latency.count, latency.seconds) == (10, pytest.approx(8))
+        assert latency.quantile(0.9) == 0
+        assert latency.quantile(1) == pytest.approx(8, rel=1 / 16)
+
+    def test_what_waits_for_room_is_not_slow(self, fuse):
+        stats = after(100, (at_once, stage(same, buffer=1), stage(three_seconds, buffer=1)), fuse=fuse)
+        assert stats.stages["same"].latency.seconds == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"concurrency": 4},
+        {"concurrency": 4, "ordered": False},
+        {"concurrency": 4, "key": lambda n: n % 4},
+        {"concurrency": 4, "key": lambda n: 0},
+        {"timeout": 5},
+        {"rate": 100},
+        {"buffer": 1},
+    ],
+    ids=str,
+)
+def test_latency_whatever_the_loop(options):
+    for source in (at_once, QueueSource(range(10))):
+        latency = after(100, (source, stage(a_second, **options), same)).stages["a_second"].latency
+        assert (latency.count, latency.seconds) == (10, pytest.approx(10))
+
+
+@pytest.mark.parametrize(
+    ("options", "answered"),
+    [
+        ({}, False),
+        ({"concurrency": 4, "ordered": True}, False),
+        ({"concurrency": 4, "ordered": False}, False),
+        ({}, True),
+        ({"concurrency": 4, "ordered": False}, True),
+    ],
+    ids=str,
+)
+def test_slow_ones_among_quick_ones_and_those_that_fail_or_make_nothing(options, answered):
+    async def does(item):
+        if item % 5 == 0:
+            await asyncio.sleep(1)
+        if item % 7 == 0:
+            raise LookupError(item)
+        return None if item % 3 == 0 else item
+
+    source = QueueSource(range(100)) if answered else functools.partial(at_once, 100)
+    definition = (source, stage(does, on_error="skip", **options), stage(same, buffer=4))
+    latency = after(100, definition).stages["does"].latency
+    assert (latency.count, latency.seconds) == (100, pytest.approx(20))
+
+
+def test_latency_in_threads_and_of_retries():
+    latency = after(100, (at_once, slow_in_a_thread)).stages["slow_in_a_thread"].latency
+    assert (latency.count, latency.seconds) == (10, pytest.approx(20))
+    tries = []
+
+    async def second_time(item):
+        tries.append(item)
+        await asyncio.sleep(1)
+        if tries.count(item) == 1:
+            raise LookupError(item)
+
+    latency = after(100, (at_once, stage(second_time, retry=2))).stages["second_time"].latency
+    assert latency.count == 10
+    assert latency.seconds >= 20
+
+
+async def test_busy_stages_that_are_walked_through_are_told_apart():
+    def spins(item):
+        until = time.perf_counter() + 0.0005
+        while time.perf_counter() < until:
+            pass
+        return item
+
+    quick, slow = stage(same, name="quick"), stage(spins, name="slow", executor="inline")
+    run = DataFlow((at_once, quick, slow, stage(same, name="last"))).stream({"n": 2000})
+    async for _ in run:
+        pass
+    stats = run.stats()
+    adds_up(stats)
+    assert stats.stages["slow"].busy > 5 * (stats.stages["quick"].busy + stats.stages["last"].busy)
+    assert stats.stages["slow"].latency.quantile(0.5) >= 0.00045
+    assert stats.stages["quick"].latency.quantile(0.5) < 0.0001
+
+
+class TestWaits:
+    def test_waits_are_added_up_with_those_that_last(self):
+        waits = Waits(iter([1, 3, 5, 10]).__next__)
+        with waits:
+            with waits:
+                assert waits.seconds(4) == 4
+            assert waits.seconds(10) == 11
+        assert waits.seconds(50) == 11
+
+    def test_one_worker_that_waits_in_two_places_waits_once(self):
+        waits = AnyWait(iter([0, 7]).__next__)
+        with waits:
+            with waits:
+                assert waits.seconds(5) == 5
+            assert waits.seconds(6) == 6
+        assert waits.seconds(50) == 7
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left"),
+    [(2, (12, 3, 5)), (7, (17, 0, 3)), (100, (20, 0, 0)), (-4, (6, 9, 5)), (-50, (0, 15, 5))],
+)
+def test_work_done_by_others_is_taken_from_who_has_waited_for_it(seconds, left):
+    each = Spent(20, 10, 5, 5, Histogram())
+    each.pass_on(seconds)
+    assert spent(each) == left
