@@ -322,7 +322,7 @@ class Receiver(Generic[T]):
     def __init__(self, channel: Channel[T]) -> None:
         self.channel = channel
         self._open = True
-        self._turn = Turn(asyncio.get_running_loop())
+        self._turn: Turn | None = None
 
     def receive_nowait(self) -> T:
         """The next item; raises ``WouldBlock`` where none lies there, ``EndOfChannel`` at the end."""
@@ -334,9 +334,16 @@ class Receiver(Generic[T]):
         raise WouldBlock(channel.name)
 
     @property
+    def _own_turn(self) -> Turn:
+        """Made with the first item that is asked for here: most workers take theirs in stretches."""
+        if self._turn is None:
+            self._turn = Turn(asyncio.get_running_loop())
+        return self._turn
+
+    @property
     def turn_left(self) -> int:
         """Items that may be taken before it is asked for one more by :meth:`receive`."""
-        return max(self._turn.left - 1, 1)
+        return max(self._own_turn.left - 1, 1)
 
     async def receive(self, since: int = 0) -> T:
         """The next item, waiting for one; cancelled, it has taken nothing.
@@ -349,7 +356,7 @@ class Receiver(Generic[T]):
         Raises:
             EndOfChannel: Every sender has closed and every item was received.
         """
-        channel, turn = self.channel, self._turn
+        channel, turn = self.channel, self._turn or self._own_turn
         items = 1 + since
         if not channel.ready and turn.is_idle_after(items, items):
             await turn.give_way()

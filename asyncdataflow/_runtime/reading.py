@@ -51,10 +51,14 @@ class Reading(Making):
         self.reading = False
         self._stop_making: Callable[[], None] | None = None
         self._lay = self.outlet.laying()
-        self._restarts = Restarts(self.stage)
         self._answers: Answers | None = None
         if self.calls.is_answered:
             self._answers = Answers(self.stage, self.leaving, resume, self._loses)
+
+    @functools.cached_property
+    def _restarts(self) -> Restarts:
+        """Made for those that read."""
+        return Restarts(self.stage)
 
     @property
     def is_answered(self) -> bool:

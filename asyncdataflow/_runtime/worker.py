@@ -195,9 +195,12 @@ class Work(Expanding):
     def _is_plain(self) -> bool:
         """At most one item of each, and nothing to do on the way."""
         stage = self.stage
-        endless = stage.retry is None or stage.retry.max_elapsed is None
-        bare = all(each.channel.is_bare for each in self.inlets)
-        return self.calls.is_direct and bare and endless and self.limiter is None and stage.operator is None
+        if not self.calls.is_direct or self.limiter is not None or stage.operator is not None:
+            return False
+        for each in self.inlets:
+            if not each.channel.is_bare:
+                return False
+        return stage.retry is None or stage.retry.max_elapsed is None
 
     async def _plain(self, lay: Callable[[Any], None], sort: Callable[..., PlainLoop]) -> None:
         async with self.calls.worker() as call:
