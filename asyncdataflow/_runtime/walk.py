@@ -150,12 +150,26 @@ class Walk(Stretch):
     def _count(self, tally: Tally, in_hand: int) -> tuple[int, int]:
         """As in ``Stretch``, but for every stage."""
         path, progress = self._path, self.progress()
-        at = self.at if in_hand else len(path.tallies)
+        if not in_hand:
+            self._count_whole(path, *progress)
+            return progress
+        at = self.at
         for place, own in enumerate(path.tallies):
             self._add(own, place, at, progress)
             if place:
                 path.inlets[place].passed(progress[0] - (place > at))
         return progress
+
+    def _count_whole(self, path: Path, taken: int, put: int) -> None:
+        """All that was taken has gone through every stage."""
+        for own in path.tallies:
+            own.received += taken
+            own.settled += taken
+            own.sent += taken
+        own.sent += put - taken
+        own.filtered += taken - put
+        for inlet in path.inlets[1:]:
+            inlet.passed(taken)
 
     def _add(self, tally: Tally, place: int, at: int, progress: tuple[int, int]) -> None:
         """Add what one stage did, where the item in hand is in another."""
