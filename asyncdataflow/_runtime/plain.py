@@ -9,7 +9,6 @@ stretch and takes the long way, through ``Work``.
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
@@ -92,6 +91,7 @@ class PlainLoop:
         self._inlet: Receiver[Any] = work.inlets[0]
         self._channel = self._inlet.channel
         self._baton = self._channel.baton
+        self._stretch = Stretch(self._baton, self._channel, work.outlet.ways, work.counters, works=True)
         self.awaits = call.awaits
         self.function, self.lay = work.watched(call.direct, lay, awaits=call.awaits)
         self.none = NO_RESULT if work.outlet.keeps_none else None
@@ -100,12 +100,6 @@ class PlainLoop:
         self.began = 0.0
         self._usual: type = int
         self._meter = work.meter
-
-    @functools.cached_property
-    def _stretch(self) -> Stretch:
-        """Made with the first: a short run's items may all be walked past it."""
-        work = self._work
-        return Stretch(self._baton, self._channel, work.outlet.ways, work.counters, works=True)
 
     async def run(self) -> None:
         """Work to the end of the input."""
