@@ -15,6 +15,9 @@ LOOPLESS := simulation cli mutants testing typing test_architecture.py test_docs
 SERVED := integration chaos/delivery
 AIOSTREAMLESS := $(SERVED) cli connectors mutants property push serving simulation
 
+# Lanes may run side by side: what one remembers of its failures is not for the others.
+LANE = HYPOTHESIS_STORAGE_DIRECTORY=$(1)/.hypothesis $(1)/bin/python -m pytest -p no:cacheprovider
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -92,7 +95,7 @@ test-%:
 	@if python=$$(.ci/find-python $*); then \
 	  $(MAKE) --no-print-directory VENV=.venv-$* PYTHON="$$python" .venv-$*/.test; \
 	  echo "== the suite on CPython $*"; \
-	  .venv-$*/bin/python -m pytest $(SERVED:%=--ignore=tests/%); \
+	  $(call LANE,.venv-$*) $(SERVED:%=--ignore=tests/%); \
 	else echo "== CPython $* is not found here: its run is left out"; fi
 
 # aiostream is GPL and only flows that use it need it: everything else has to work without.
@@ -101,7 +104,7 @@ test-bare:
 	@$(MAKE) --no-print-directory VENV=.venv-bare .venv-bare/.test
 	@.venv-bare/bin/python -m pip uninstall --quiet --yes aiostream
 	@echo "== the suite without aiostream"
-	.venv-bare/bin/python -m pytest $(AIOSTREAMLESS:%=--ignore=tests/%)
+	$(call LANE,.venv-bare) $(AIOSTREAMLESS:%=--ignore=tests/%)
 
 # Left out is what has a loop of its own, or none.
 .PHONY: test-uvloop
@@ -109,7 +112,7 @@ test-uvloop:
 	@$(MAKE) --no-print-directory VENV=.venv-uvloop .venv-uvloop/.test
 	@.venv-uvloop/bin/python $(PIP_INSTALL) --editable '.[test,uvloop]'
 	@echo "== what runs flows, on uvloop"
-	TEST_LOOP=uvloop .venv-uvloop/bin/python -m pytest $(LOOPLESS:%=--ignore=tests/%) $(SERVED:%=--ignore=tests/%)
+	TEST_LOOP=uvloop $(call LANE,.venv-uvloop) $(LOOPLESS:%=--ignore=tests/%) $(SERVED:%=--ignore=tests/%)
 
 .PHONY: test-wheel
 test-wheel: $(VENV)/.dev
