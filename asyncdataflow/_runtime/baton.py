@@ -158,8 +158,10 @@ class Stretch:
         self._works = works
         self._before: Sized = () if inlet is None else inlet.queue
         self._behind: Sized = outlets[0].queue if outlets else ()
-        edges: tuple[Way, ...] = self._outlets if inlet is None else (inlet, *self._outlets)
-        self._sleepers = tuple(each for edge in edges for each in edge.sleepers)
+        sleepers = [] if inlet is None else [*inlet.sleepers]
+        for outlet in outlets:
+            sleepers += outlet.sleepers
+        self._sleepers = sleepers
         self._at_begin = self._laid_at_begin = self.taken = self.laid = 0
         self.until = 0.0
         self.usual: type | None = None
