@@ -68,7 +68,7 @@ class Batches:
                     await self._see_out(call, items, ticket)
                     del items
                     if turn.due(count):
-                        await asyncio.sleep(0)
+                        await turn.rest()
             finally:
                 work.leaving.begin()
 

@@ -361,7 +361,7 @@ class Receiver(Generic[T]):
         if not channel.ready and turn.is_idle_after(items, items):
             await turn.give_way()
         elif turn.due(items):
-            await asyncio.sleep(0)
+            await turn.rest()
         while not channel.ready and turn.patience:
             await turn.give_way()
         if not channel.ready:

@@ -17,6 +17,9 @@ _TURN_SECONDS: Final = 0.001
 _TURN_ITEMS: Final = 1024
 _MOST_STRIDE: Final = 128
 
+_WAKE_SECONDS: Final = 1e-5
+"""What it takes at most, as a rule, to tell a worker that there is an item."""
+
 _BRISK: Final = 8
 """Items at once; who has done fewer had better wait for a wake-up than look again."""
 
@@ -46,16 +49,22 @@ class Turn:
     a wake-up and a step of the loop every time. So who has just done many looks again once the
     others have had their turn, before it waits to be woken.
 
+    Args:
+        loop: The loop.
+        wakes: How many it may have to wake with an item. That takes time, which is no reason to give
+            the loop back: who woke a thousand with each item would never send two at once.
+
     Attributes:
         left: Items to be done before it has to be asked again.
         now: What time it was when last it was looked.
         patience: How often it is worth to :meth:`give_way` before waiting to be woken.
     """
 
-    __slots__ = ("_count", "_looked", "_since", "_stride", "_time", "left", "now", "patience")
+    __slots__ = ("_count", "_looked", "_most", "_since", "_stride", "_time", "left", "now", "patience")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, wakes: int = 0) -> None:
         self._time = time_of(loop)
+        self._most = _TURN_SECONDS + wakes * _WAKE_SECONDS
         self._stride = 1
         self.begin()
 
@@ -97,6 +106,12 @@ class Turn:
         self.left = self._stride
         self.patience -= 1
 
+    @types.coroutine
+    def rest(self) -> Generator[None, None, None]:
+        """Give the loop back, as it is time to: what the others do meanwhile is not of this worker's turn."""
+        yield
+        self.now = self._since = self._looked = self._time()
+
     def is_idle_after(self, items: int, most: int) -> bool:
         """Whether to :meth:`give_way` at once: these were many, and all there was to do.
 
@@ -110,7 +125,7 @@ class Turn:
         return True
 
     def due(self, items: int = 1, now: float | None = None) -> bool:
-        """Count items; true when it is time for ``await asyncio.sleep(0)``.
+        """Count items; true when it is time to :meth:`rest`.
 
         Args:
             items: Items done.
@@ -124,10 +139,10 @@ class Turn:
         now = self._time() if now is None else now
         took, spent = now - self._looked, now - self._since
         self._looked = now
-        if spent < _TURN_SECONDS and self._count < _TURN_ITEMS:
-            if spent + 2 * took < _TURN_SECONDS:
+        if spent < self._most and self._count < _TURN_ITEMS:
+            if spent + 2 * took < self._most:
                 self._stride = min(self._stride * 2, _MOST_STRIDE)
-            elif spent + took > _TURN_SECONDS:
+            elif spent + took > self._most:
                 self._stride = max(self._stride // 2, 1)
             self.left = self._stride
             return False

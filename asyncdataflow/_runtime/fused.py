@@ -120,6 +120,7 @@ class Group:
         baton: The run's.
         serves: Told which task serves which stage from now on.
         loop: The run's.
+        wakes: How many the last may have to wake.
         walked: How long items took on their way, once any has gone more than one step.
     """
 
@@ -129,6 +130,7 @@ class Group:
         self.baton = self.roles[0].channel.baton
         self.serves: Serves | None = None
         self.loop = asyncio.get_running_loop()
+        self.wakes = len(works[-1].outlet.channels)
         self.walked: Walked | None = None
         self._paths: dict[tuple[int, int], Path] = {}
         self._sampling: dict[tuple[int, int], tuple[Path, Sample]] = {}

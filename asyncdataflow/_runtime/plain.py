@@ -105,7 +105,7 @@ class PlainLoop:
         """Work to the end of the input."""
         work, channel, free = self._work, self._channel, self._work.outlet.free
         stretch = self._in_stretch
-        turn = self._turn = Turn(asyncio.get_running_loop())
+        turn = self._turn = Turn(asyncio.get_running_loop(), len(work.outlet.channels))
         meter = self._meter
         while not work.leaving.asked:
             lying, room, left = channel.ready, free(), turn.left
@@ -129,8 +129,7 @@ class PlainLoop:
             elif turn.is_idle_after(done, fit):
                 await turn.give_way(meter.waiting if lying <= room else meter.blocked)
             elif turn.due(done, turn.now):
-                await asyncio.sleep(0)
-                turn.look()
+                await turn.rest()
 
     async def _wait(self) -> None:
         """Sleep until there are items; raises ``EndOfChannel`` where none will come."""

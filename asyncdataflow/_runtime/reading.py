@@ -264,7 +264,7 @@ class Reading(Making):
         return items.stop if isinstance(items, LaneIterator | Rejoined) else None
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
-        turn, meter = Turn(self._loop), self.meter
+        turn, meter = Turn(self._loop, len(self.outlet.channels)), self.meter
         ahead = self._ahead(items)
         self._stop_making = self._stopper(items)
         while not self.leaving.asked and not self._is_lost and not (self.draining and self._is_drained()):
@@ -300,7 +300,7 @@ class Reading(Making):
                 turn.look()
                 await turn.give_way(meter.blocked)
             elif turn.due(sent):
-                await asyncio.sleep(0)
+                await turn.rest()
             if self._answers is not None and not await self._wait_for_answers(self._answers):
                 return
 

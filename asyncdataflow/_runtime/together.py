@@ -62,7 +62,7 @@ async def write_together(work: Together, most: int) -> None:
                 await Handful(work, call).see_out(items)
                 del items
                 if turn.due():
-                    await asyncio.sleep(0)
+                    await turn.rest()
         finally:
             work.leaving.begin()
 

@@ -40,7 +40,7 @@ class Walker(Walk):
         self.task = task
         self.waits = False
         self._group = group
-        self._turn = Turn(group.loop)
+        self._turn = Turn(group.loop, group.wakes)
 
     async def run(self) -> None:
         """Work to the end of the input of whatever it serves then."""
@@ -71,8 +71,7 @@ class Walker(Walk):
                 elif turn.is_idle_after(done, fit):
                     await self._idle(turn.give_way(meter.waiting if lying <= fit else meter.blocked))
                 elif turn.due(done, turn.now):
-                    await asyncio.sleep(0)
-                    turn.look()
+                    await turn.rest()
         finally:
             self.role.work.leaving.begin()
             self.role.close()

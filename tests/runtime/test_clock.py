@@ -165,3 +165,31 @@ def test_to_give_way_begins_a_turn():
     assert next(waiting, "over") == "over"
     assert not turn.due(turn.left)
     assert turn.patience <= 1
+
+
+def test_what_others_do_while_it_rests_is_not_of_its_turn():
+    """Else who shares the loop with those that are busy would soon do one item a turn."""
+    hands = Hands()
+    turn = Turn(hands)
+    done = []
+    for _ in range(20):
+        count = 1
+        while not turn.due():
+            hands.now += 1e-5
+            count += 1
+        done.append(count)
+        resting = turn.rest()
+        next(resting)
+        hands.now += 0.01
+        assert next(resting, "over") == "over"
+    assert min(done[5:]) > 30, done
+
+
+def test_to_wake_many_is_no_reason_to_rest():
+    """Else a thousand that sleep would be woken with each item, and never find two."""
+    hands = Hands()
+    turn = Turn(hands, wakes=1000)
+    hands.now += 0.005
+    assert not turn.due()
+    hands.now += 0.01
+    assert turn.due(turn.left)
