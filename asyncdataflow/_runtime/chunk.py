@@ -109,6 +109,11 @@ class Chunk(Job):
         """Items of it that have a value or an error."""
         return self._fetched + len(self._values) + (self.stop is not None)
 
+    @property
+    def each(self) -> float:
+        """Seconds that each of them took."""
+        return self.seconds / max(self.done, 1)
+
     def take_back(self) -> deque[Any]:
         """Called on the loop: the items that are not begun; of a chunk that no thread has, all but one.
 

@@ -293,12 +293,14 @@ class Chunked:
         if not lot.chunks:
             lot.rest.extendleft(reversed(chunk.pending))
         stop = chunk.stop
+        took = chunk.each
         chunk.let_go()
         if stop is not None:
             if self._may_leave(lot):
                 await self._flush(lot)
             since = chunk.began if chunk.began is not None else self._loop.time()
-            self._keep(lot, [await self._made(call, stop, since, lot)])
+            with self._at_work.alone(took):
+                self._keep(lot, [await self._made(call, stop, since, lot)])
         if first:
             self._post_first(call, lot, first)
         if lot.chunks:
@@ -391,6 +393,7 @@ class Chunked:
         finally:
             if not chunk.ended:
                 chunk.abandon()
+        self._at_work.ended(chunk, counts=False)
         if chunk.stop is not None:
             return chunk.stop
         (value,) = chunk.fetch()

@@ -7,6 +7,8 @@ the order in which they are posted, and as many as there are threads at a time.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .chunk import Chunk
 from .meter import Meter, Spent
@@ -35,12 +37,27 @@ class AtWork:
         self._chunks.add(chunk)
         return chunk
 
-    def ended(self, chunk: Chunk) -> None:
-        """A thread has done with it."""
+    def ended(self, chunk: Chunk, *, counts: bool = True) -> None:
+        """A thread has done with it.
+
+        Args:
+            chunk: What that was.
+            counts: It had items at their first attempt; one at which it has stopped is timed :meth:`alone`.
+        """
         self._chunks.discard(chunk)
         self._seconds += chunk.seconds
-        if chunk.done:
-            self._meter.recorder.add(chunk.seconds / chunk.done, chunk.done)
+        well = chunk.done - (chunk.stop is not None)
+        if counts and well:
+            self._meter.recorder.add(chunk.each, well)
+
+    @contextmanager
+    def alone(self, took: float) -> Iterator[None]:
+        """One that has taken so long is seen to in this block: again, maybe, or given up."""
+        began = self._meter.clock() - took
+        try:
+            yield
+        finally:
+            self._meter.recorder.add(self._meter.clock() - began)
 
     def let_go(self) -> None:
         """The run is over; what no thread has come back with knows its way back here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
+import weakref
 
 import pytest
 
@@ -13,7 +14,7 @@ from asyncdataflow._runtime.meter import AnyWait, Spent, Waits
 from asyncdataflow.abc import Sink
 from asyncdataflow.histogram import Histogram
 from asyncdataflow.operators import map_batches
-from asyncdataflow.policy import Restart
+from asyncdataflow.policy import Restart, Retry
 from asyncdataflow.testing import QueueSource
 from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.serving.flaky import Flaky
@@ -337,6 +338,70 @@ def test_latency_in_threads_and_of_retries():
     latency = after(100, (at_once, stage(second_time, retry=2))).stages["second_time"].latency
     assert latency.count == 10
     assert latency.seconds >= 20
+
+
+@pytest.mark.parametrize("options", [{}, {"concurrency": 3}], ids=str)
+def test_further_attempts_in_threads_are_worked_off_and_belong_to_their_item(options):
+    tries = []
+
+    def second_time(item):
+        tries.append(item)
+        time.sleep(1)
+        if tries.count(item) == 1:
+            raise LookupError(item)
+        return item
+
+    retry = Retry(2, backoff=3, jitter=0)
+    each = after(200, (at_once, stage(second_time, retry=retry, **options), same)).stages["second_time"]
+    assert (each.latency.count, each.latency.seconds) == (10, pytest.approx(50))
+    assert each.busy == pytest.approx(20)
+
+
+async def test_what_was_tried_again_in_a_thread_is_let_go():
+    class Item:
+        pass
+
+    kept, tries = weakref.WeakSet(), []
+
+    def third_time(item):
+        tries.append(item)
+        if tries.count(item) < 3:
+            raise LookupError
+        tries.clear()
+        return len(kept)
+
+    async def make():
+        for _ in range(20):
+            item = Item()
+            kept.add(item)
+            yield item
+
+    retry = Retry(3, backoff=0)
+    async with DataFlow((make, stage(third_time, retry=retry, buffer=1), same)).stream(buffer=1) as run:
+        seen = [each async for each in run]
+    assert len(seen) == 20
+    assert max(seen) < 10
+
+
+def test_a_loop_with_a_clock_of_its_own():
+    class Loop(asyncio.SelectorEventLoop):
+        def time(self):
+            return super().time() - 10_000
+
+    async def main():
+        run = DataFlow((at_once, stage(flat_one, many=True))).stream()
+        async for _ in run:
+            pass
+        return run.stats().stages["flat_one"].latency
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        latency = runner.run(main())
+    assert latency.count == 10
+    assert latency.seconds < 10
+
+
+async def flat_one(item):
+    yield item
 
 
 async def test_busy_stages_that_are_walked_through_are_told_apart():
