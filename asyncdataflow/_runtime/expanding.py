@@ -32,7 +32,7 @@ class Expanding(Reading):
         self.counters.received += 1
         if self.limiter is not None:
             await self.limiter.wait()
-        since = self._loop.time()
+        since, began = self._loop.time(), self.meter.clock()
         attempt = 1
         while True:
             error, sent = await self._expand_once(call, item, turn)
@@ -48,7 +48,7 @@ class Expanding(Reading):
             finally:
                 del error  # As in ``_made``.
             attempt += 1
-        self.meter.recorder.add(self.meter.clock() - since)
+        self.meter.recorder.add(self.meter.clock() - began)
         if self.tracks and sent:
             item.release()
         elif self.tracks:
