@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
 from ..errors import MissingExtraError
@@ -79,20 +80,31 @@ class _Seen:
 
     def look(self) -> RunStats:
         """What it has done so far; of a run whose loop does not answer, what was last seen of it."""
+        return self.seen(self.ask(), time.monotonic() + _PATIENCE)
+
+    def ask(self) -> concurrent.futures.Future[RunStats] | None:
+        """Have its loop take its figures; none where this is its own thread."""
         if threading.get_ident() == self._thread:
             self.stats = self._run.stats()
-        elif not self._loop.is_closed():
-            answer: concurrent.futures.Future[None] = concurrent.futures.Future()
-            try:
-                self._loop.call_soon_threadsafe(self._answer, answer)
-                answer.result(_PATIENCE)
-            except (RuntimeError, TimeoutError):
-                pass  # The loop was closed meanwhile, or somebody blocks it: this is what is known.
+            return None
+        answer: concurrent.futures.Future[RunStats] = concurrent.futures.Future()
+        with suppress(RuntimeError):  # The loop is closed: what was last seen is known.
+            self._loop.call_soon_threadsafe(self._answer, answer)
+            return answer
+        return None
+
+    def seen(self, answer: concurrent.futures.Future[RunStats] | None, until: float) -> RunStats:
+        """What was asked for, or, where that does not come in time, what is known."""
+        if answer is not None:
+            with suppress(TimeoutError):
+                self.stats = answer.result(max(until - time.monotonic(), 0.0))
         return self.stats
 
-    def _answer(self, answer: concurrent.futures.Future[None]) -> None:
-        self.stats = self._run.stats()
-        answer.set_result(None)
+    def _answer(self, answer: concurrent.futures.Future[RunStats]) -> None:
+        try:
+            answer.set_result(self._run.stats())
+        except Exception as error:  # noqa: BLE001 - for whoever scrapes
+            answer.set_exception(error)
 
 
 class _Figures:
@@ -169,10 +181,13 @@ class RunCollector(Collector):
         """What is shown now."""
         with self._lock:
             live, past = list(self._live), list(self._past)
-        now = [(each.flow, each.look()) for each in live]
+        # All are asked before any is waited for: they may be of one loop, which somebody blocks.
+        asked, until = [each.ask() for each in live], time.monotonic() + _PATIENCE
+        now = [(each.flow, each.seen(answer, until)) for each, answer in zip(live, asked, strict=True)]
         with self._lock:
-            yield from self._of_stages(past, now)
-            yield from self._of_flows(past, now)
+            # A list: whoever reads it slowly, or never to its end, must not keep the lock.
+            metrics = [*self._of_stages(past, now), *self._of_flows(past, now)]
+        yield from metrics
 
     def _keep(self, flow: str, stats: RunStats) -> None:
         """A run that is watched no more: all those of a flow are one."""

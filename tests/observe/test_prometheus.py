@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import itertools
 import threading
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -92,6 +95,53 @@ async def test_a_loop_that_is_blocked_holds_no_scrape_up(monkeypatch):
             scrape.start()
             scrape.join()
             assert seen == [1]
+
+
+async def test_a_scrape_that_is_not_read_to_its_end_holds_no_run_up():
+    collector = RunCollector(None)
+    async with FLOW.stream() as run:
+        with collector.watching(run):
+            read = collector.collect()
+            next(read)
+            assert collector._lock.acquire(blocking=False)
+            collector._lock.release()
+            assert len(list(read)) > 1
+
+
+async def test_a_loop_that_is_blocked_is_waited_for_once(monkeypatch):
+    waits = []
+
+    class Answer(concurrent.futures.Future):
+        def result(self, timeout=None):
+            waits.append(timeout)
+            return super().result(timeout)
+
+    monkeypatch.setattr("asyncdataflow.observe.prometheus._PATIENCE", 0.05)
+    monkeypatch.setattr("asyncdataflow.observe.prometheus.concurrent.futures.Future", Answer)
+    collector = RunCollector(None)
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(collector.watching(await stack.enter_async_context(FLOW.stream())))
+        scrape = threading.Thread(target=lambda: list(collector.collect()))
+        scrape.start()
+        scrape.join()
+    assert len(waits) == 5
+    assert sum(waits) < 0.06
+
+
+async def test_what_a_run_cannot_say_is_raised_to_who_scrapes():
+    class Broken(Told):
+        def stats(self):
+            if self.now is None:
+                raise LookupError
+            return self.now
+
+    run, collector = Broken("flow", {}), RunCollector(None)
+    with collector.watching(run):
+        known, run.now = run.now, None
+        with pytest.raises(LookupError):
+            await asyncio.to_thread(list, collector.collect())
+        run.now = known
 
 
 async def test_no_secret_is_shown():
