@@ -6,6 +6,7 @@ import asyncio
 import functools
 import time
 import weakref
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -91,6 +92,10 @@ def after(seconds, definition, *, fuse=True, buffer=128, taken=True):
 both = pytest.mark.parametrize("fuse", [True, False], ids=["fused", "apart"])
 
 
+async def never_done(item):
+    await asyncio.Event().wait()
+
+
 @both
 class TestWhatIsWaitedFor:
     def test_a_slow_source(self, fuse):
@@ -119,6 +124,11 @@ class TestWhatIsWaitedFor:
         stats = after(7, (never, same), fuse=fuse)
         assert spent(stats.stages["same"]) == close(0, 7, 0)
         assert stats.stages["never"].busy + stats.stages["never"].waiting == pytest.approx(7)
+
+    def test_a_source_waits_also_where_nobody_looks_meanwhile(self, fuse):
+        steps = (functools.partial(every_second, 100), stage(never_done, buffer=1000))
+        stats = after(60.5, steps, fuse=fuse)
+        assert spent(stats.stages["every_second"]) == close(0, 60.5, 0)
 
     def test_a_function_that_lasts_is_seen(self, fuse):
         stats = after(2.5, (lambda: [1], stage(flat, many=True), three_seconds), fuse=fuse)
@@ -226,6 +236,30 @@ def test_threads_are_blocked_where_there_is_no_room():
 @pytest.mark.parametrize("seconds", [0, 0.5, 4, 7.25, 100])
 def test_it_adds_up(definition, seconds):
     after(seconds, definition)
+
+
+def test_a_message_is_given_when_the_source_has_it_also_where_nobody_looks():
+    class Slow(QueueSource):
+        @asynccontextmanager
+        async def open(self, after=None):
+            async with super().open(after) as session:
+                yield _OneASecond(session)
+
+    async def slow_at_first(item):
+        await asyncio.sleep(0 if item else 20)
+
+    latency = after(100, (Slow(range(10)), slow_at_first)).latency
+    assert (latency.count, latency.seconds) == (10, pytest.approx(sum(range(11, 21))))
+
+
+class _OneASecond:
+    def __init__(self, session):
+        self.session, self.answer = session, session.answer
+
+    async def __aiter__(self):
+        async for message in self.session:
+            await asyncio.sleep(1)
+            yield message
 
 
 def test_acks_that_are_awaited_hold_a_source_up():
