@@ -107,7 +107,7 @@ class RunStats:
         stages: Each stage's figures by its name, in definition order.
         results: Results handed to the consumer.
         waiting: Results that lie in the output edge.
-        elapsed: Seconds since the run started; 0 before.
+        elapsed: Seconds since the run started, up to its end; 0 before.
         latency: End to end: seconds from when a message of a source that is answered is given to
             when everything made of it is known to be settled. Of other sources, seconds that marks take
             from there to the consumer, or the sink, of which each source sets one every 10 ms at most.

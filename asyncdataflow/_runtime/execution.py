@@ -86,6 +86,7 @@ class Execution:
         self._holding_open = self.output.sender()
         self.results: Receiver[Any] = self.output.receiver()
         self.started_at = self._loop.time()
+        self._ended_at: float | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._waiting: set[asyncio.Future[None]] = set()
         self._turned: asyncio.Future[None] = self._loop.create_future()
@@ -104,8 +105,8 @@ class Execution:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start."""
-        return self._loop.time() - self.started_at
+        """Seconds since the start, up to the end."""
+        return (self._loop.time() if self._ended_at is None else self._ended_at) - self.started_at
 
     def drain(self, timeout: float, grace: float = GRACE) -> None:
         """Stop the sources and let everything in flight settle; past ``timeout``, stop."""
@@ -378,6 +379,7 @@ class Execution:
 
     def _end(self, _: object = None) -> None:
         self._alarms.clear()
+        self._ended_at = self._loop.time() if self._ended_at is None else self._ended_at
         self.opened.cancel()
         self.output.end()
         self._let_go()

@@ -44,7 +44,9 @@ class AtWork:
             chunk: What that was.
             counts: It had items at their first attempt; one at which it has stopped is timed :meth:`alone`.
         """
-        self._chunks.discard(chunk)
+        if chunk not in self._chunks:
+            return  # The run was over before.
+        self._chunks.remove(chunk)
         self._seconds += chunk.seconds
         well = chunk.done - (chunk.stop is not None)
         if counts and well:
@@ -61,14 +63,18 @@ class AtWork:
 
     def let_go(self) -> None:
         """The run is over; what no thread has come back with knows its way back here."""
+        self._seconds = self._busy()
         self._chunks.clear()
+
+    def _busy(self) -> float:
+        now = self._meter.clock()
+        under_way = (chunk.seconds or now - chunk.began for chunk in self._chunks if chunk.began is not None)
+        return self._seconds + sum(under_way)
 
     def tell(self, spent: Spent) -> None:
         """Threads are busy with chunks, and blocked where they are not while anybody waits for room."""
-        now = self._meter.clock()
-        under_way = (chunk.seconds or now - chunk.began for chunk in self._chunks if chunk.began is not None)
         lived = self._threads * spent.elapsed
-        spent.busy = min(self._seconds + sum(under_way), lived)
+        spent.busy = min(self._busy(), lived)
         spent.blocked = min(self._threads * spent.blocked, lived - spent.busy)
         spent.waiting = lived - spent.busy - spent.blocked
 

@@ -102,6 +102,8 @@ class Work(Expanding):
     def buried(self) -> None:
         """One of its workers has ended; it waits for good, until the last has."""
         self.alive -= 1
+        if self.meter.ended is not None:
+            return  # It was left behind when the run ended.
         if not self.alive:
             self.meter.ended = self.meter.clock()
         elif self.stage.role != "source" and self._chunked is None:
@@ -131,7 +133,9 @@ class Work(Expanding):
             self.calls.lane.forsake()
 
     def let_go(self) -> None:
-        """Break the cycles, when the run is over."""
+        """Break the cycles, when the run is over; whoever was left behind counts no more."""
+        if self.meter.ended is None:
+            self.meter.ended = self.meter.clock()
         for channel in self.outlet.channels:
             channel.on_abandoned = None
         self.calls.let_go()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 import time
 import weakref
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from asyncdataflow import DataFlow, batch, filter_, route, stage, zip_
 from asyncdataflow._runtime.meter import AnyWait, Spent, Waits
 from asyncdataflow.abc import Sink
+from asyncdataflow.errors import ShutdownTimeoutError
 from asyncdataflow.histogram import Histogram
 from asyncdataflow.operators import map_batches
 from asyncdataflow.policy import Restart, Retry
@@ -260,6 +262,64 @@ class _OneASecond:
         async for message in self.session:
             await asyncio.sleep(1)
             yield message
+
+
+@pytest.mark.parametrize("options", [{}, {"concurrency": 2}], ids=str)
+async def test_a_thread_that_is_left_behind_was_busy(options):
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def stuck(item):
+        begun.set()
+        goes_on.wait(20)
+
+    run = DataFlow((at_once, stage(stuck, **options))).stream()
+    try:
+        with pytest.raises(ShutdownTimeoutError):
+            async with run:
+                await asyncio.to_thread(begun.wait, 20)
+                before = run.stats().stages["stuck"]
+                run.stop(timeout=0.01)
+        after_it = run.stats()
+        assert after_it.stages["stuck"].busy >= before.busy
+        adds_up(after_it)
+    finally:
+        goes_on.set()
+
+
+def test_a_worker_that_is_left_behind_counts_no_more():
+    goes_on = asyncio.Event()
+
+    async def stays(item):
+        while not goes_on.is_set():
+            with suppress(asyncio.CancelledError):
+                await goes_on.wait()
+
+    async def main():
+        run = DataFlow((at_once, stage(stays, concurrency=2, ordered=False))).stream()
+        with pytest.raises(ShutdownTimeoutError):
+            async with run:
+                await asyncio.sleep(1)
+                run.stop(timeout=1)
+        stats = run.stats()
+        await asyncio.sleep(100)
+        assert run.stats() == stats
+        goes_on.set()
+        await asyncio.sleep(1)
+        assert spent(run.stats().stages["stays"]) == spent(stats.stages["stays"]) == close(4, 0, 0)
+
+    run_virtual(main())
+
+
+def test_a_run_that_is_over_grows_no_older():
+    async def main():
+        run = DataFlow((at_once, same)).stream()
+        async for _ in run:
+            pass
+        stats = run.stats()
+        await asyncio.sleep(10)
+        assert run.stats() == stats
+
+    run_virtual(main())
 
 
 def test_acks_that_are_awaited_hold_a_source_up():
