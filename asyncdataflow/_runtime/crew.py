@@ -39,8 +39,6 @@ class Crew(PlainLoop):
     def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None], relay: Relay) -> None:
         super().__init__(work, call, lay)
         self._relay = relay
-        self._loop = asyncio.get_running_loop()
-        self._will_look = False
         line_up = work.outlet.lining_up()
         self._line_up = None if line_up is None else work.watched(call.direct, line_up, awaits=call.awaits)[1]
         self._stretch.on_interrupt = self._disturbed
@@ -66,12 +64,6 @@ class Crew(PlainLoop):
             self._will_look = True
             self._loop.call_soon(self._look)
         return True
-
-    def _look(self) -> None:
-        """The loop goes on: either the stretch is over, or the worker is suspended in it."""
-        self._will_look = False
-        if self._baton.holder is self._stretch:
-            self._baton.drop()
 
     def _disturbed(self) -> None:
         """Others run while it has an item in hand: they have to attend to what lies there."""

@@ -10,7 +10,7 @@ MUTANTS = (
     Mutant(
         "leader that nobody stands in for",
         "while a leader's call suspends, those that sleep beside it are left asleep",
-        "_runtime/crew.py",
+        "_runtime/plain.py",
         """\
         self._will_look = False
         if self._baton.holder is self._stretch:
