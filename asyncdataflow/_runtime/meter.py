@@ -140,9 +140,9 @@ class Meter:
         """Its one worker may wait for items in several places at once."""
         self.__dict__["waiting"] = AnyWait(self.clock)
 
-    def counts_any_block(self) -> None:
+    def counts_block(self, blocked: AnyWait) -> None:
         """One who waits for room is enough to say why others have nothing to do."""
-        self.__dict__["blocked"] = AnyWait(self.clock)
+        self.__dict__["blocked"] = blocked
 
     def timed(self) -> int:
         """For how many items the next one stands, of which ``left`` says that it is to be timed.

@@ -7,14 +7,45 @@ the order in which they are posted, and as many as there are threads at a time.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .chunk import Chunk
-from .meter import Meter, Spent
+from .meter import AnyWait, Meter, Spent
 from .supervise import Counters
 
 __all__ = ("AtWork", "Tally")
+
+
+class _AnyBlock(AnyWait):
+    """How long anybody has waited for room, and how long threads were busy all the same.
+
+    Args:
+        clock: Tells the time.
+        busy: Tells how long threads were busy so far, in all.
+    """
+
+    def __init__(self, clock: Callable[[], float], busy: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self._busy = busy
+        self._meanwhile = 0.0
+
+    def __enter__(self) -> None:
+        """As in ``Waits``."""
+        super().__enter__()
+        if self._places == 1:
+            self._meanwhile -= self._busy()
+
+    def __exit__(self, *raised: object) -> None:
+        """As in ``Waits``."""
+        super().__exit__(*raised)
+        if not self._places:
+            self._meanwhile += self._busy()
+
+    @property
+    def meanwhile(self) -> float:
+        """Seconds of threads that were busy while anybody waited, up to now."""
+        return self._meanwhile + (self._busy() if self._places else 0.0)
 
 
 class AtWork:
@@ -28,9 +59,10 @@ class AtWork:
     def __init__(self, threads: int, meter: Meter) -> None:
         self._threads = threads
         self._meter = meter
-        meter.counts_any_block()
         self._chunks: set[Chunk] = set()
         self._seconds = 0.0
+        self._blocked = _AnyBlock(meter.clock, self._busy)
+        meter.counts_block(self._blocked)
 
     def begun(self, chunk: Chunk) -> Chunk:
         """It is on its way to the threads."""
@@ -75,7 +107,8 @@ class AtWork:
         """Threads are busy with chunks, and blocked where they are not while anybody waits for room."""
         lived = self._threads * spent.elapsed
         spent.busy = min(self._busy(), lived)
-        spent.blocked = min(self._threads * spent.blocked, lived - spent.busy)
+        idle = self._threads * spent.blocked - self._blocked.meanwhile
+        spent.blocked = min(max(idle, 0.0), lived - spent.busy)
         spent.waiting = lived - spent.busy - spent.blocked
 
 

@@ -219,6 +219,23 @@ def test_threads_are_blocked_where_there_is_no_room():
     assert each.blocked > 150
 
 
+def test_what_threads_have_waited_is_not_blocked_later():
+    async def from_ten(n=8):
+        await asyncio.sleep(10)
+        for number in range(n):
+            yield number
+
+    def first_is_slow(item):
+        time.sleep(20 if item == 0 else 0)
+        return item
+
+    steps = (from_ten, stage(first_is_slow, concurrency=2, ordered=False), stage(never_done, buffer=1))
+    idle = after(9, steps, buffer=1).stages["first_is_slow"]
+    assert spent(idle) == close(0, 18, 0)
+    each = after(29, steps, buffer=1).stages["first_is_slow"]
+    assert spent(each) == close(19, 20, 19)
+
+
 @pytest.mark.parametrize(
     "definition",
     [
