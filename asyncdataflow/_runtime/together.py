@@ -55,10 +55,10 @@ async def write_together(work: Together, most: int) -> None:
                 except EndOfChannel:
                     return
                 items = inlet.channel.take_more(most)
+                work.counters.received += len(items)
                 if work.limiter is not None:
                     for _ in items:
                         await work.limiter.wait()
-                work.counters.received += len(items)
                 await Handful(work, call).see_out(items)
                 del items
                 if turn.due():

@@ -7,7 +7,7 @@ import functools
 import threading
 import time
 import weakref
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 import pytest
 
@@ -337,6 +337,19 @@ def test_a_run_that_is_over_grows_no_older():
         assert run.stats() == stats
 
     run_virtual(main())
+
+
+def test_what_waits_for_its_rate_to_be_written_is_somewhere():
+    class Slow(Sink):
+        def __init__(self):
+            self.chunk = 5
+
+        def open(self):
+            return nullcontext(same)
+
+    source, sink = after(1.5, (at_once, stage(Slow(), rate=1))).stages.values()
+    assert source.sent == sink.received + sink.queued == 10
+    assert sink.in_flight == 5
 
 
 def test_acks_that_are_awaited_hold_a_source_up():
