@@ -14,11 +14,12 @@ only if it has the baton still; else it sends what it has in hand as if there we
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import chain
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from .edge import Edge, Lying
 
@@ -69,11 +70,26 @@ class Baton:
         holder: Whose stretch it is.
     """
 
-    __slots__ = ("clock", "holder")
+    __slots__ = ("_looks", "clock", "holder")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.holder: Stretch | Probe | None = None
+        self._looks = False
+
+    def watch(self) -> None:
+        """A stretch begins whose worker may suspend in it: look, when the loop goes on, whether it has.
+
+        No line of its own can tell, and there may be nobody else who looks for long.
+        """
+        if not self._looks:
+            self._looks = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        if self.holder is not None and self.holder.is_watched:
+            self.holder.interrupt()
 
     def drop(self) -> None:
         """End the stretch that is under way, if there is one, because somebody has to look."""
@@ -88,6 +104,8 @@ class Probe:
     Args:
         baton: The run's.
     """
+
+    is_watched: ClassVar[bool] = False
 
     __slots__ = ("baton",)
 
@@ -122,7 +140,10 @@ class Stretch:
         until: When it was last interrupted, with an item in hand.
         usual: The sort of results that need no second look, as whoever is in it says; none once it is over.
         on_interrupt: Called when somebody takes the baton away, before that one goes on.
+        is_watched: It is over once the loop goes on.
     """
+
+    is_watched: ClassVar[bool] = True
 
     __slots__ = (
         "_at_begin",
@@ -268,6 +289,8 @@ class TakingStretch(Stretch, Generic[T]):
     Attributes:
         lying: What the items of the stretch are taken out of; it gives none once that is over.
     """
+
+    is_watched: ClassVar[bool] = False
 
     __slots__ = ("lying",)
 

@@ -60,9 +60,7 @@ class Crew(PlainLoop):
         self.suspends = self._relay.suspends
 
     def _may_stretch(self) -> bool:
-        if self._channel.attend(self) and not self._will_look:
-            self._will_look = True
-            self._loop.call_soon(self._look)
+        self._channel.attend(self)
         return True
 
     def _disturbed(self) -> None:

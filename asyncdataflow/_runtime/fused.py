@@ -20,7 +20,7 @@ from .call import Call
 from .channel import Channel, Receiver
 from .plain import PlainLoop, PlainWork
 from .tracked_plain import TrackedLoop
-from .walk import Path, Walk
+from .walk import Path
 from .walked import Sample, Walked
 
 __all__ = ("FusedWork", "Group", "Role", "Server", "fuse")
@@ -134,7 +134,6 @@ class Group:
         self.walked: Walked | None = None
         self._paths: dict[tuple[int, int], Path] = {}
         self._sampling: dict[tuple[int, int], tuple[Path, Sample]] = {}
-        self._looks = False
 
     def let_go(self) -> None:
         """Break the cycles, when the run is over."""
@@ -204,17 +203,6 @@ class Group:
             if free > 0 or last == first:
                 return last, most if most < free else free
             last -= 1
-
-    def watch(self) -> None:
-        """A walk begins: look once the loop is given back, whether that was in its midst."""
-        if not self._looks:
-            self._looks = True
-            self.loop.call_soon(self._look)
-
-    def _look(self) -> None:
-        self._looks = False
-        if isinstance(self.baton.holder, Walk):
-            self.baton.drop()
 
     def disturbed(self, server: Server, at: int) -> None:
         """The item in hand of this server, which walks, is in the stage at this place, maybe for long."""

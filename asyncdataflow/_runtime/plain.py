@@ -100,8 +100,6 @@ class PlainLoop:
         self.began = 0.0
         self._usual: type = int
         self._meter = work.meter
-        self._loop = asyncio.get_running_loop()
-        self._will_look = False
 
     async def run(self) -> None:
         """Work to the end of the input."""
@@ -125,7 +123,8 @@ class PlainLoop:
             if not fit or self.suspends or not self._may_stretch():
                 done = await self._one_by_one()
             else:
-                self._watch()
+                if self.awaits:
+                    self._baton.watch()
                 done = await stretch(fit if fit < left else left)
             if not done:
                 turn.begin()
@@ -151,20 +150,9 @@ class PlainLoop:
         self._turn = turn
         if items < 1 or self.suspends:
             return self._one_by_one()
-        self._watch()
+        if self.awaits:
+            self._baton.watch()
         return self._in_stretch(items)
-
-    def _watch(self) -> None:
-        """A stretch begins whose calls may suspend: look once the loop is given back, whether one did."""
-        if self.awaits and not self._will_look:
-            self._will_look = True
-            self._loop.call_soon(self._look)
-
-    def _look(self) -> None:
-        """The loop goes on: either the stretch is over, or the worker is suspended in it."""
-        self._will_look = False
-        if self._baton.holder is self._stretch:
-            self._baton.drop()
 
     @property
     def _in_stretch(self) -> Callable[[int], Coroutine[Any, Any, int]]:

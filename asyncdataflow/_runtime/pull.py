@@ -45,8 +45,7 @@ class PullAhead:
         self._stretch = stretch
         self._own_error = own_error
         self._meter = meter
-        self._is_waiting = self._will_look = False
-        self._loop = asyncio.get_running_loop()
+        self._is_waiting = False
         stretch.on_interrupt = self._wait
         self.ended = False
 
@@ -54,12 +53,6 @@ class PullAhead:
         """Others run while the iterator has not given its next item."""
         self._is_waiting = True
         self._meter.waiting.__enter__()
-
-    def _look(self) -> None:
-        """The loop goes on: either the stretch is over, or the iterator waits, though nobody may notice."""
-        self._will_look = False
-        if self._stretch.baton.holder is self._stretch:
-            self._stretch.baton.drop()
 
     async def pull(self, items: int) -> Pulled:
         """Send up to so many, which is how many fit.
@@ -69,9 +62,7 @@ class PullAhead:
         stretch, lay = self._stretch, self._lay
         baton = stretch.baton
         stretch.begin()
-        if not self._will_look:
-            self._will_look = True
-            self._loop.call_soon(self._look)
+        baton.watch()
         # Up to where it has to be looked whether that is all: whoever sleeps is told of the first.
         rest, left = (items - 1, 1) if stretch.is_waited_for else (0, items)
         try:

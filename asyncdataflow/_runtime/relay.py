@@ -10,7 +10,7 @@ somebody looks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..histogram import Recorder
 from .baton import Baton, Stretch, Tally, Way
@@ -44,6 +44,8 @@ class Relay(Stretch):
         untold_before: Somebody sleeps who has to know of the first item that is taken.
         untold_behind: Somebody sleeps who has to know of the first that is put.
     """
+
+    is_watched: ClassVar[bool] = False
 
     __slots__ = (
         "_edge",

@@ -88,7 +88,7 @@ class Walker(Walk):
         """Take so many items as far as this place; how many that may have been, 0 where others ran."""
         group, first, sample = self._group, self.role.place, None
         walked = group.steps()
-        group.watch()
+        self.baton.watch()
         walked.left -= 1
         if walked.left:
             path = group.path(first, last)

@@ -8,19 +8,6 @@ __all__ = ("MUTANTS",)
 
 MUTANTS = (
     Mutant(
-        "leader that nobody stands in for",
-        "while a leader's call suspends, those that sleep beside it are left asleep",
-        "_runtime/plain.py",
-        """\
-        self._will_look = False
-        if self._baton.holder is self._stretch:
-            self._baton.drop()
-""",
-        """\
-        self._will_look = False
-""",
-    ),
-    Mutant(
         "leader that attends in its call",
         "a leader that is disturbed in its call is still taken for one that will look again",
         "_runtime/crew.py",

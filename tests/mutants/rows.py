@@ -83,8 +83,8 @@ MUTANTS = (
     Mutant(
         "nobody looks",
         "an item that suspends in one stage keeps the others from those behind it",
-        "_runtime/fused.py",
-        "            self.loop.call_soon(self._look)\n",
+        "_runtime/baton.py",
+        "            asyncio.get_running_loop().call_soon(self._look)\n",
         "            pass\n",
     ),
     Mutant(
