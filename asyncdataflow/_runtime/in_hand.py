@@ -54,7 +54,7 @@ class InHand:
                 else:
                     # As it does, without a call: that costs as much as all the rest of this loop.
                     before.message, before.receipt = before.receipt, NOBODY
-                    before.desk = before.error = None
+                    before.desk = before.error = before.item = None
                     desk.acked.append(before)
             before = result
             yield result.item

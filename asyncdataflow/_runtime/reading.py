@@ -21,7 +21,7 @@ from .marks import SourceMarks
 from .pull import NOTHING, PullAhead
 from .restarts import Restarts
 from .resume import Resume
-from .tracked import NOBODY, tracked
+from .tracked import NOBODY, Tracked, tracked
 
 __all__ = ("Loop", "Reading")
 
@@ -91,10 +91,12 @@ class Reading(Making):
     def take_back(self, message: Message[Any]) -> bool:
         """Take a message's item out of the edge behind, where it lies in one only."""
         channels = self.outlet.channels
-        item = channels[0].take_out(lambda each: message in each.origins()) if len(channels) == 1 else None
+        if len(channels) != 1:
+            return False
+        item = channels[0].take_out(lambda each: message in _untagged(each).origins())
         if item is None:
             return False
-        item.release()
+        _untagged(item).release()
         return True
 
     def stop(self) -> None:
@@ -360,3 +362,8 @@ class Reading(Making):
         if self._answers is not None:
             return self._answers.desk.laying(lay)
         return lambda item: lay(tracked(item, NOBODY))
+
+
+def _untagged(item: Tracked | tuple[int, Tracked]) -> Tracked:
+    """What lies in an edge, maybe with the number of its branch."""
+    return item[1] if isinstance(item, tuple) else item

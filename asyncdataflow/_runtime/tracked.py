@@ -236,7 +236,8 @@ class Tracked(Answer):
         if desk is None:
             receipt.settle()
         else:
-            self.desk = self.error = None
+            # An answer may wait long, and has nothing to do with what the item has become.
+            self.desk = self.error = self.item = None
             self.message = receipt
             desk.acked.append(self)
             if desk.sleeps:
