@@ -183,7 +183,7 @@ class Reading(Making):
 
     def _loses(self, error: Exception) -> bool:
         """The same of one that could not be told what became of its messages."""
-        if self._answers is None or (self._restarts.failure is None and not self._restarts.note(error)):
+        if self._answers is None or not self._restarts.note(error):
             return False
         self._answers.lose(waits=self.reading)
         return True

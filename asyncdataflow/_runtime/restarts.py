@@ -48,7 +48,7 @@ class Restarts:
     def also(self, error: Exception) -> None:
         """What was raised on the way out of a session that has failed."""
         if self.failure is not None and error is not self.failure:
-            annotate(self.failure, f"and then, on closing: {describe_error(error)}")
+            annotate(self.failure, f"and then, on the way out: {describe_error(error)}")
 
     def take_failure(self) -> Exception:
         """The failure, which stands after all."""
@@ -67,7 +67,13 @@ class Restarts:
         self._wake()
 
     def note(self, error: Exception) -> bool:
-        """The source has failed; whether it is to be opened anew. False: the failure stands."""
+        """The source has failed; whether it is to be opened anew. False: the failure stands.
+
+        A session fails once, whatever else it raises until it is left.
+        """
+        if self.failure is not None:
+            self.also(error)
+            return True
         policy = self._policy
         if policy is None or self._over or not isinstance(error, policy.on):
             return False
