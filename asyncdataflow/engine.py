@@ -76,8 +76,8 @@ class LiveRun(Protocol[T_co]):
     async def __anext__(self) -> T_co:
         """The next result; raises what failed, after the results that were ready before it."""
 
-    async def opened(self) -> None:
-        """Wait until its resources are open and its workers have started, or it has ended."""
+    async def opened(self) -> bool:
+        """Wait until its resources, sources and sinks are open; false where it is to end, or has, before."""
 
     async def next_placed(self) -> tuple[int, T_co]:
         """The next result with its place among the graph's outputs."""

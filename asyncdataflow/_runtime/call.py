@@ -108,6 +108,8 @@ class Calls:
         lane: The threads.
         in_chunks: They can take several items at a time.
         chunk_seconds: How long it shall take them.
+        unopened: Workers that have yet to open what they work with, of those that do.
+        on_opened: Called when the last of them has.
     """
 
     def __init__(
@@ -121,6 +123,8 @@ class Calls:
         if stage.call is None:
             raise ValueError(f"{stage!r} is of no graph: it is not known how to call it")
         self.lane: Lane | None = None
+        self.unopened = 0
+        self.on_opened: Callable[[], None] | None = None
         self._stage = stage
         self._how = stage.call
         self._workshop = workshop
@@ -135,6 +139,8 @@ class Calls:
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
             self._clock = time_of(asyncio.get_running_loop())
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
+        own = bool(stage.per_worker) or self._how.kind == "sink" or self.keeps_positions
+        self._workers_open = own and self.lane is None
         one_of_each = self._how.kind == "function" and not self._how.many and stage.role != "source"
         self.in_chunks = self.lane is not None and one_of_each and stage.timeout is None
         self.chunk_seconds = _PROCESS_CHUNK if stage.executor == "process" else _THREAD_CHUNK
@@ -152,13 +158,32 @@ class Calls:
             post = functools.partial(self._post, lane)
             made = (self._lane_one(lane), self._lane_each(lane), self._lane_apply(lane))
             return nullcontext(Call(*made, settled_and_checked, post))
-        if self._stage.per_worker or self._how.kind == "sink" or self.keeps_positions:
+        if self._workers_open:
             return Opening(self._enter_worker)
         if self._shared is None:
             self._shared = self._on_the_loop(self._given({}))
         return nullcontext(self._shared)
 
+    def begin(self, workers: int) -> None:
+        """So many workers start."""
+        if self._workers_open:
+            self.unopened = workers
+        elif self._how.kind in ("source", "ackable_source"):
+            self.unopened = 1
+
+    def opened(self, workers: int = 1) -> None:
+        """So many have what they work with, or will never open it; a source may be opened again."""
+        self.unopened = max(self.unopened - workers, 0)
+        if not self.unopened and self.on_opened is not None:
+            tell, self.on_opened = self.on_opened, None
+            tell()
+
     async def _enter_worker(self, stack: AsyncExitStack) -> Call:
+        call = await self._enter(stack)
+        self.opened()
+        return call
+
+    async def _enter(self, stack: AsyncExitStack) -> Call:
         if self._how.kind == "sink":
             return self._on_the_loop(await stack.enter_async_context(self._stage.fn.open()))
         if self.keeps_positions:
@@ -214,7 +239,7 @@ class Calls:
         """Forget what the callable got by name, when the run is over."""
         self._kwargs.clear()
         self._bound = Bound()
-        self._shared = None
+        self._shared = self.on_opened = None
 
     def _arguments(self, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self._how.arguments == "params":

@@ -28,6 +28,7 @@ from .build import build
 from .channel import Channel, Receiver
 from .leaving import described, settled
 from .parts import parts_of
+from .readiness import Readiness
 from .resources import Resources
 from .supervise import not_an_ending, tell_of_further, unordered_cancel
 from .worker import Loop, Work
@@ -54,7 +55,7 @@ class Execution:
         fused: As of ``build``.
 
     Attributes:
-        opened: Done when the workers start, or when it has ended before.
+        readiness: Whether all is open.
         output: The output edge.
         tracks: Items are tracked, because a source is answered.
         completed: It came to its end by itself, drained maybe, and not because it was stopped.
@@ -95,7 +96,7 @@ class Execution:
         self._grace = self._patience = GRACE
         self._alarms = Alarms(self._loop)
         self.tracks = graph.kept(has_answered_source)
-        self.opened: asyncio.Future[None] = self._loop.create_future()
+        self.readiness, self._opening = Readiness(), True
         # Known before it is made: a task of an eager factory runs at once.
         self._runner: asyncio.Task[None] | None = None
         self._runner = self._loop.create_task(self._run(), name=f"{name} runner")
@@ -113,6 +114,7 @@ class Execution:
         if self.state != "running":
             return
         self.state, self._grace, self._patience = "draining", grace, grace
+        self.readiness.give_up()
         self.output.baton.drop()
         self._accounts.drain(self.works)
         self._alarms.set(_PATIENCE_WITH_SOURCES, self._cut_sources)
@@ -126,9 +128,9 @@ class Execution:
             self._grace = self._patience = grace
             self._turn()
             self._resources.hurry(grace, self._loop.time())
-            opening = None if self.opened.done() else self._runner
-            if opening is not None and asyncio.current_task(self._loop) is not opening:
-                opening.cancel()
+            runner = self._runner if self._opening else None
+            if runner is not None and asyncio.current_task(self._loop) is not runner:
+                runner.cancel()
                 self._alarms.set(grace, self._opening_expired)
 
     def abandon(self) -> None:
@@ -182,8 +184,7 @@ class Execution:
 
     async def _work(self, opened: Mapping[str, Any]) -> None:
         """Start the workers, wait for the end or for the order to stop, bury them."""
-        if not self.opened.done():
-            self.opened.set_result(None)
+        self._opening = False
         if self._turned.done():
             return
         given = self._params, opened, self._items
@@ -226,6 +227,7 @@ class Execution:
                 self._tasks.setdefault(task, work)  # An eager one may serve another stage by now.
                 task.add_done_callback(self._buried)
         self._holding_open.close()
+        self.readiness.watch(work.calls for work in self.works)
 
     async def _guard(self, work: Work, loop: Loop) -> None:
         """A worker's task: whatever it raises is dealt with here, and no task ever fails.
@@ -338,7 +340,7 @@ class Execution:
 
     def _opening_expired(self) -> None:
         """A resource swallows its cancellation while it is opened: it is left behind."""
-        if not self.opened.done() and self._runner is not None:
+        if self._opening and self._runner is not None:
             self._runner.cancel()
             told = f"{self.name}: its resources did not stop opening within {self._grace} s"
             self.fail(ShutdownTimeoutError(told))
@@ -380,7 +382,7 @@ class Execution:
     def _end(self, _: object = None) -> None:
         self._alarms.clear()
         self._ended_at = self._loop.time() if self._ended_at is None else self._ended_at
-        self.opened.cancel()
+        self.readiness.give_up()
         self.output.end()
         self._let_go()
         self.completed = not self.failures and self.state != "stopping"
@@ -393,8 +395,7 @@ class Execution:
 
     def _let_go(self) -> None:
         """Break the cycles, so that what the run was given lives no longer than it."""
-        self._params = {}
-        self._items = None
+        self._params, self._items = {}, None
         self._resources.let_go()
         for work in self.works:
             work.let_go()

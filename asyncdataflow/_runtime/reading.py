@@ -147,6 +147,7 @@ class Reading(Making):
         try:
             async with call.each(None) as items:
                 opened = True
+                self.calls.opened()
                 try:
                     await self._pull(items)
                     # Before the iterator is closed, which may take its time: what was sent
@@ -201,6 +202,7 @@ class Reading(Making):
             async with self.calls.answered(await answers.after()) as subscription:
                 self.reading = False
                 answers.open(subscription)
+                self.calls.opened()
                 try:
                     await self._pull_messages(answers)
                     await self._leave(answers)

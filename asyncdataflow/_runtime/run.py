@@ -226,10 +226,15 @@ class Run(AsyncIterator[T], Generic[T]):
         """
         self._ask(functools.partial(Execution.stop, grace=timeout))
 
-    async def opened(self) -> None:
-        """Wait until its resources are open and its workers have started, or it has ended."""
-        if self._execution is not None:
-            await asyncio.wait([self._execution.opened])
+    async def opened(self) -> bool:
+        """Wait until its resources, sources and sinks are open.
+
+        Results that come meanwhile wait to be taken.
+
+        Returns:
+            Whether they are; false where it was told to end, or has ended, before that.
+        """
+        return self._execution is not None and await self._execution.readiness.wait()
 
     async def wait(self) -> None:
         """Wait for the end, however it comes; raises what failed.

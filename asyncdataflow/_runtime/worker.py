@@ -97,6 +97,7 @@ class Work(Expanding):
         self.meter.begun = now
         loops = self.loops()
         self.alive = len(loops)
+        self.calls.begin(self.alive)
         return loops
 
     def buried(self) -> None:
@@ -105,6 +106,7 @@ class Work(Expanding):
         if self.meter.ended is not None:
             return  # It was left behind when the run ended.
         if not self.alive:
+            self.calls.opened(self.calls.unopened)
             self.meter.ended = self.meter.clock()
         elif self.stage.role != "source" and self._chunked is None:
             self.meter.waiting.__enter__()

@@ -45,8 +45,8 @@ async def serve(
     The first SIGTERM or Ctrl-C drains: sources stop, and everything in flight settles. The second
     stops: workers are cancelled. The third ends the program at once, with the stack of every thread on
     stderr. Handlers are set while this runs, in the main thread, and not in a notebook, whose kernel has
-    its own; elsewhere cancel it, or call the run's ``drain()``. Under systemd it is told when the
-    service is ready and when it stops, and its watchdog is served.
+    its own; elsewhere cancel it, or call the run's ``drain()``. Under systemd it is told when all
+    resources, sources and sinks are open and when the service stops, and its watchdog is served.
 
     Args:
         flow: What runs; a method of every ``DataFlow``.
@@ -58,7 +58,7 @@ async def serve(
             says nothing else; ``None``: they are not.
         on_result: Called with each result of the last step, and awaited where it returns an awaitable;
             without it they are dropped.
-        on_start: Called with the run when its workers have started.
+        on_start: Called with the run when it begins, before anything is open: to keep it.
         signals: Take SIGTERM and SIGINT over, where they can be.
 
     Returns:

@@ -59,17 +59,24 @@ class Service:
     ) -> Served:
         """From the start to the end; what fails is raised."""
         async with self._run as run:
-            await run.opened()
-            if run.state == "running":
-                self._notifier.ready()
-                if on_start is not None:
-                    on_start(run)
-            if on_result is None:
-                async for _ in run:
-                    pass
-            else:
-                await self._give(on_result)
+            if on_start is not None:
+                on_start(run)
+            # Beside the results: sources that are open give them while others are waited for.
+            opening = self._loop.create_task(self._tell_when_open(), name=f"{self._name} opening")
+            try:
+                if on_result is None:
+                    async for _ in run:
+                        pass
+                else:
+                    await self._give(on_result)
+                await opening
+            finally:
+                opening.cancel()
         return Served(self._reason, self._signal, run.stats(), self._unsettled)
+
+    async def _tell_when_open(self) -> None:
+        if await self._run.opened() and self._reason == "ended":
+            self._notifier.ready()
 
     async def _give(self, on_result: Callable[[Any], Any]) -> None:
         """Each result to whom it is for, who has no longer than the run itself once that is to end."""

@@ -297,7 +297,8 @@ def test_a_signal_while_resources_open_ends_it():
 
     served = asyncio.run(main())
     assert served.reason == "drained"
-    assert started == ["opening"]
+    run, opening = started
+    assert (run.state, opening) == ("ended", "opening")
 
 
 def test_results_may_be_taken_by_a_coroutine_function():

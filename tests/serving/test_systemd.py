@@ -7,10 +7,12 @@ import os
 import signal
 import socket
 import time
+from contextlib import asynccontextmanager
 
 import pytest
 
-from asyncdataflow import DataFlow
+from asyncdataflow import AckableSource, DataFlow, Message, Sink, Source, merge, stage
+from asyncdataflow.policy import Restart
 from asyncdataflow.serving.systemd import Notifier
 
 
@@ -54,20 +56,104 @@ def test_it_hears_that_it_is_ready_and_that_it_stops(manager):
     assert heard(manager) == ["READY=1", "STOPPING=1"]
 
 
-def test_it_hears_that_it_is_ready_when_all_is_open(manager):
-    seen = []
+class Slow:
+    """Opens late, and notes what has been heard by then.
 
-    async def pool():
-        await asyncio.sleep(0.05)
-        seen.append(heard(manager))
-        return 1
+    Args:
+        hears: Tells what was heard.
+        failures: Times that it cannot be opened.
+    """
 
-    async def use(item, *, db):
-        return item
+    def __init__(self, hears, failures=0):
+        self.hears, self.failures = hears, failures
+        self.heard = []
 
-    serve(DataFlow((range(3), use), resources={"db": pool}))
-    assert seen == [[]]
+    async def ready(self):
+        await asyncio.sleep(0.02)
+        self.heard += [self.hears()]
+        if len(self.heard) <= self.failures:
+            raise ConnectionError
+        return self
+
+
+class Reads(Slow, Source):
+    @asynccontextmanager
+    async def open(self):
+        await self.ready()
+        yield a_few()
+
+
+class Answered(Slow, AckableSource):
+    @asynccontextmanager
+    async def open(self, after=None):
+        yield await self.ready()
+
+    async def __aiter__(self):
+        yield Message(0)
+
+    async def answer(self, answers):
+        pass
+
+
+class Writes(Slow, Sink):
+    @asynccontextmanager
+    async def open(self):
+        await self.ready()
+        yield str
+
+
+async def a_few():
+    for number in range(3):
+        yield number
+
+
+async def use(item, *, own):
+    return item
+
+
+ANEW = Restart(first=0.001)
+OPENING = {
+    "a resource": (Slow, lambda slow: DataFlow((range(3), use), resources={"own": slow.ready})),
+    "a source": (Reads, lambda slow: DataFlow((slow, str))),
+    "a source that is answered": (Answered, lambda slow: DataFlow((slow, str))),
+    "a source beside another": (Reads, lambda slow: DataFlow(((a_few, slow), merge, str))),
+    "a sink": (Writes, lambda slow: DataFlow((a_few, slow))),
+    "several workers of a sink in a branch": (
+        Writes,
+        lambda slow: DataFlow((a_few, str, {"a": stage(slow, concurrency=3), "b": str})),
+    ),
+    "what workers have of their own": (
+        Slow,
+        lambda slow: DataFlow((a_few, stage(use, per_worker={"own": slow.ready}))),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", OPENING)
+def test_it_hears_that_it_is_ready_when_all_is_open(manager, what):
+    sort, made = OPENING[what]
+    slow = sort(lambda: heard(manager))
+    serve(made(slow))
+    assert slow.heard
+    assert not any(slow.heard)
     assert heard(manager) == ["READY=1"]
+
+
+@pytest.mark.parametrize("sort", [Reads, Answered])
+def test_a_source_that_is_opened_anew_is_waited_for_while_others_give_results(manager, sort):
+    slow, results = sort(lambda: (heard(manager), len(results)), failures=3), []
+    flow = DataFlow(((a_few, stage(slow, restart=ANEW)), merge, str))
+    asyncio.run(flow.serve(on_result=results.append))
+    assert slow.heard == [([], 3)] * 4
+    assert heard(manager) == ["READY=1"]
+
+
+@pytest.mark.parametrize("what", OPENING)
+def test_it_does_not_hear_so_of_what_is_drained_while_it_opens(manager, what):
+    sort, made = OPENING[what]
+    slow = sort(lambda: slow.heard or os.kill(os.getpid(), signal.SIGTERM))
+    assert serve(made(slow)).reason == "drained"
+    assert heard(manager) == ["STOPPING=1"]
 
 
 def test_it_does_not_hear_so_of_what_cannot_be_opened(manager):
