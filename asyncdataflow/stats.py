@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from .histogram import NOTHING_SEEN, Histogram
@@ -119,3 +120,23 @@ class RunStats:
     waiting: int
     elapsed: float
     latency: Histogram = NOTHING_SEEN
+
+    @property
+    def unsettled(self) -> Mapping[str, int]:
+        """Items in a stage or waiting before it, by its name; of stages that have any.
+
+        Example:
+            >>> import asyncio
+            >>> from asyncdataflow import DataFlow
+            >>> async def main():
+            ...     async def hold(n):
+            ...         await asyncio.sleep(100)
+            ...     async with DataFlow((range(3), hold)).stream() as run:
+            ...         while sum(run.stats().unsettled.values()) < 3:
+            ...             await asyncio.sleep(0.001)
+            ...         return dict(run.stats().unsettled)
+            >>> asyncio.run(main())
+            {'hold': 3}
+        """
+        under_way = {name: of.in_flight + of.queued for name, of in self.stages.items()}
+        return MappingProxyType({name: items for name, items in under_way.items() if items})

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from ..collected import placed
 from ..engine import LiveRun, TellingRun
-from ..errors import ParameterError
+from ..errors import ParameterError, ShutdownTimeoutError
 from ..graph import Graph, Places
 from ..message import Message
 from ..naming import annotate, describe_error
@@ -67,7 +67,9 @@ class OpenRun(Generic[Out]):
         self._run: TellingRun[Any] = run
         self._reader: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
-        self._draining = False
+        self._late: ShutdownTimeoutError | None = None
+        self._late_is_told = False
+        self._deadline: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         """The flow's name and the run's state."""
@@ -76,12 +78,12 @@ class OpenRun(Generic[Out]):
     @property
     def state(self) -> RunState:
         """Where the run is in its life."""
-        return self._run.state
+        return "failed" if self._late is not None and self._run.state == "ended" else self._run.state
 
     @property
     def failures(self) -> Sequence[BaseException]:
         """What ended the run, the first failure first; an item that failed is no failure of the run."""
-        return self._run.failures
+        return [*([] if self._late is None else [self._late]), *self._run.failures]
 
     @property
     def waiting(self) -> int:
@@ -94,10 +96,15 @@ class OpenRun(Generic[Out]):
         return self._inbox.under_way
 
     async def __aenter__(self) -> OpenRun[Out]:
-        """Start."""
+        """Start, and wait until its resources and sinks are open; what they fail with, leaving raises."""
         await self._run.__aenter__()
         self._inbox.begin()
         self._reader = asyncio.get_running_loop().create_task(self._read(), name=f"{self._name} calls")
+        try:
+            await self._run.opened()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(
@@ -108,11 +115,13 @@ class OpenRun(Generic[Out]):
         An error of the block's own body wins; what the run failed with becomes a note on it.
         """
         self._inbox.close()
+        if self._deadline is not None:
+            self._deadline.cancel()
         try:
             await self._run.__aexit__(kind, error, trace)
         finally:
             await self._read_to_the_end()
-        failure, self._failure = self._failure, None
+        failure, self._failure = self._told_late() or self._failure, None
         if failure is None:
             return
         if error is not None:
@@ -145,25 +154,34 @@ class OpenRun(Generic[Out]):
         made: Out = await self._inbox.call(item)
         return made
 
-    def drain(self, timeout: float = 30.0) -> None:
+    def drain(self, timeout: float = 30.0, grace: float = 5.0) -> None:
         """Take no more calls, let those that were made be served, then end. Returns at once.
 
         Args:
-            timeout: Seconds after which the run is stopped; what is then unsettled is counted in a
-                ``ShutdownTimeoutError``, unless calls still wait for their turn: these are told themselves.
+            timeout: Seconds after which the run is stopped; what is then unsettled, and how many calls
+                wait for their turn, is said in a ``ShutdownTimeoutError``.
+            grace: Seconds that workers have to clean up then, as of :meth:`stop`.
         """
-        if self._draining:
+        if self._deadline is not None:
             return
-        self._draining = True
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        late = loop.call_later(timeout, self._run.stop)
+        late = self._deadline = loop.call_later(timeout, self._expired, timeout, grace)
 
         def drain() -> None:
             late.cancel()
-            self._run.drain(max(deadline - loop.time(), 0.0))
+            self._run.drain(max(late.when() - loop.time(), 0.0), grace)
 
         self._inbox.close(drain)
+
+    def _expired(self, timeout: float, grace: float) -> None:
+        """The drain has taken too long, and calls wait for their turn still."""
+        if self.state == "running":
+            told = [f"{items} in or before {stage}" for stage, items in self.stats().unsettled.items()]
+            told.append(f"{self.waiting} calls that wait for their turn")
+            self._late = ShutdownTimeoutError(
+                f"{self._name}: drain took over {timeout:.3g} s; unsettled: {', '.join(told)}"
+            )
+            self._run.stop(grace)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Cancel everything now. Returns at once; callers are told when it has ended.
@@ -177,6 +195,9 @@ class OpenRun(Generic[Out]):
     async def wait(self) -> None:
         """Wait for the end, however it comes; raises what the run failed with."""
         await self._run.wait()
+        late = self._told_late()
+        if late is not None:
+            raise late
 
     def stats(self) -> RunStats:
         """A snapshot of what the run has done so far."""
@@ -185,8 +206,13 @@ class OpenRun(Generic[Out]):
     def _take_back(self, message: Message[Any]) -> object:
         return self._run.take_back(message)
 
+    def _told_late(self) -> ShutdownTimeoutError | None:
+        """That a drain took too long, for the first who asks."""
+        told, self._late_is_told = self._late_is_told, True
+        return None if told else self._late
+
     def _failed_with(self) -> BaseException | None:
-        return next(iter(self._run.failures), None)
+        return next(iter(self.failures), None)
 
     async def _read(self) -> None:
         """Give each result to the callers whose items it was made of."""

@@ -1,44 +1,113 @@
-"""What signals do to a flow that takes items."""
+"""``run --socket``: what signals do to a flow that takes items, and when it says that it listens."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
-from asyncdataflow import DataFlow
-from asyncdataflow.cli.calls import _Calls
-from asyncdataflow.errors import RunEndedError
-from asyncdataflow.serving.systemd import Notifier
+from asyncdataflow import DataFlow, stage
+from asyncdataflow.cli.calls import serve_calls
 from tests.cli.command import invoke
 
 
-def test_a_second_signal_cuts_calls_off_and_says_so(caplog):
-    caplog.set_level(logging.INFO, "asyncdataflow")
-    begun = asyncio.Event()
-
-    async def stuck(n):
-        begun.set()
-        await asyncio.Event().wait()
+def serve(definition, path, play, **options):
+    """The exit code, while ``play`` does something beside it."""
 
     async def main():
-        async with DataFlow((stuck,)).open() as run:
-            calls = _Calls(run, Notifier({}), 30.0, 5.0)
-            call = asyncio.create_task(run.call(1))
-            await begun.wait()
-            calls.told(signal.SIGTERM)
-            assert calls.code == 0
-            calls.told(signal.SIGTERM)
-            with pytest.raises(RunEndedError):
-                await call
-            return calls.code
+        prepared = SimpleNamespace(flow=DataFlow(definition, **options), params=None)
+        playing = asyncio.create_task(play())
+        try:
+            return await serve_calls(prepared, path, 30.0, 5.0)
+        finally:
+            playing.cancel()
+            await asyncio.wait([playing])
 
-    assert asyncio.run(main()) == 3
-    told = [each.getMessage() for each in caplog.records]
-    assert "draining" in told[0]
-    assert "stopping; calls that are cut off: 1" in told[1]
+    return asyncio.run(main())
+
+
+async def send_item(path):
+    """A client that has sent one."""
+    while not path.exists():
+        await asyncio.sleep(0.001)
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(b"1\n")
+    try:
+        await reader.read()
+    finally:
+        writer.close()
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def told(caplog):
+    caplog.set_level(logging.INFO, "asyncdataflow")
+    return lambda: [each.getMessage() for each in caplog.records]
+
+
+def test_a_second_signal_cuts_calls_off_and_says_so(tmp_path, told):
+    async def stuck(n):
+        kill()
+        await asyncio.sleep(0.01)
+        kill()
+        await asyncio.Event().wait()
+
+    assert serve((stuck,), tmp_path / "socket", lambda: send_item(tmp_path / "socket")) == 3
+    listening, draining, stopping = told()
+    assert "listening on" in listening
+    assert "SIGTERM: draining, for at most 30.0 s" in draining
+    assert "SIGTERM: stopping; unsettled: 1 in or before stuck" in stopping
+
+
+class TestItSaysThatItListens:
+    @pytest.fixture(params=["a resource", "what workers have of their own"])
+    def flow(self, request):
+        """Given what opens, a definition and options."""
+
+        async def use(n, *, own):
+            return n
+
+        if request.param == "a resource":
+            return lambda opens: ((use,), {"resources": {"own": opens}})
+        return lambda opens: ((stage(use, per_worker={"own": opens}),), {})
+
+    def test_when_all_is_open(self, tmp_path, told, flow):
+        before = []
+
+        async def opens():
+            await asyncio.sleep(0.02)
+            before.extend(told())
+            asyncio.get_running_loop().call_later(0.02, kill)
+
+        definition, options = flow(opens)
+        assert serve(definition, tmp_path / "socket", asyncio.Event().wait, **options) == 0
+        assert not before
+        assert "listening on" in told()[0]
+
+    def test_but_not_where_it_is_drained_before(self, tmp_path, told, flow):
+        async def opens():
+            kill()
+            await asyncio.sleep(0.02)
+
+        definition, options = flow(opens)
+        assert serve(definition, tmp_path / "socket", asyncio.Event().wait, **options) == 0
+        assert not any("listening" in each for each in told())
+
+    def test_nor_where_it_cannot_be_opened(self, tmp_path, told, flow):
+        async def opens():
+            raise ConnectionError
+
+        definition, options = flow(opens)
+        with pytest.raises(ConnectionError):
+            serve(definition, tmp_path / "socket", asyncio.Event().wait, **options)
+        assert not any("listening" in each for each in told())
 
 
 def test_a_path_at_which_no_socket_can_be_made_is_refused(tmp_path):

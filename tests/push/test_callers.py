@@ -134,17 +134,69 @@ def test_drain_past_its_time_stops():
     run_virtual(main())
 
 
-def test_drain_past_its_time_stops_while_some_have_had_no_turn():
-    async def main():
-        async with DataFlow((slow,)).open(limit=1) as run:
-            waiting = [asyncio.create_task(run.call(n)) for n in range(6)]
-            await asyncio.sleep(0)
-            run.drain(2.5)
-            got = await asyncio.gather(*waiting, return_exceptions=True)
-            assert got[:2] == [0, 1]
-            assert [type(each) for each in got[2:]] == [RunEndedError] * 4
+LATE = r"drain took over 2\.5 s; unsettled: 1 in or before slow, 3 calls that wait for their turn"
 
-    run_virtual(main())
+
+async def drained_too_late(run):
+    waiting = [asyncio.create_task(run.call(n)) for n in range(6)]
+    await asyncio.sleep(0)
+    run.drain(2.5)
+    got = await asyncio.gather(*waiting, return_exceptions=True)
+    assert got[:2] == [0, 1]
+    assert [type(each) for each in got[2:]] == [RunEndedError] * 4
+    assert {type(each.__cause__) for each in got[2:]} == {ShutdownTimeoutError}
+    assert [type(each) for each in run.failures] == [ShutdownTimeoutError]
+
+
+class TestADrainPastItsTimeWhileSomeHaveHadNoTurn:
+    def test_stops_and_is_raised_by_leaving(self):
+        async def main():
+            with pytest.raises(ShutdownTimeoutError, match=LATE):
+                async with DataFlow((slow,)).open(limit=1) as run:
+                    await drained_too_late(run)
+            assert run.state == "failed"
+
+        run_virtual(main())
+
+    def test_is_raised_once(self):
+        async def main():
+            async with DataFlow((slow,)).open(limit=1) as run:
+                await drained_too_late(run)
+                with pytest.raises(ShutdownTimeoutError, match=LATE):
+                    await run.wait()
+
+        run_virtual(main())
+
+    def test_gives_what_is_cancelled_its_grace(self):
+        async def stubborn(n):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(1000)
+
+        async def main():
+            async with DataFlow((stubborn,)).open(limit=1) as run:
+                waiting = [asyncio.create_task(run.call(n)) for n in range(3)]
+                await asyncio.sleep(0)
+                run.drain(2, grace=0.5)
+                with pytest.raises(ShutdownTimeoutError):
+                    await run.wait()
+                await asyncio.gather(*waiting, return_exceptions=True)
+                assert 2 < asyncio.get_running_loop().time() <= 2.6
+
+        run_virtual(main())
+
+    def test_leaving_before_that_is_none(self):
+        async def main():
+            async with DataFlow((slow,)).open(limit=1) as run:
+                waiting = [asyncio.create_task(run.call(n)) for n in range(6)]
+                await asyncio.sleep(0)
+                run.drain(2.5)
+            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.sleep(5)
+            assert (run.state, run.failures) == ("ended", [])
+
+        run_virtual(main())
 
 
 def test_a_second_drain_changes_nothing():
