@@ -42,7 +42,9 @@ FROM unnest(%(sources)s::text[], %(partitions)s::text[], %(positions)s::text[]) 
 ON CONFLICT (flow, target, source, partition) DO UPDATE SET position = EXCLUDED.position
 """
 # Locks the row until the commit. A run that is frozen between two statements must not hold up its
-# successor for good: the server ends such a session. Amid a COPY it waits as long as the client lives.
+# successor for good: the server ends such a session. Amid a COPY or a pipeline it waits as long as the
+# client's kernel answers: while a server reads from its client, statement_timeout does not cut it off
+# (seen on 15.18), nor do keepalives, which a process that is frozen answers. Only pg_terminate_backend does.
 _ADVANCE: Final = """
 UPDATE {positions} SET position = %(position)s
 WHERE flow = %(flow)s AND target = %(target)s AND source = '' AND partition = '' AND position = %(before)s
@@ -77,6 +79,10 @@ class PostgresTransactionalSink(TransactionalSink[Any]):
         MissingExtraError: psycopg is not installed.
         ValueError: An option has no sense.
         TypeError: ``columns`` or ``key`` is no name and no list of names.
+
+    A run that is frozen in the midst of a transaction (a suspended process) holds up who takes it over: for a
+    minute at most between two statements, amid the items' ``COPY`` until it goes on, is killed, or
+    ``pg_terminate_backend`` ends its session. No timeout of the server counts there.
 
     A write raises what one of :class:`PostgresSink` does, and ``FencedError``. After ``UncertainWriteError``
     the session writes nothing more: the next one goes on behind what was stored, if it was.
