@@ -77,6 +77,22 @@ def test_each_line_gets_its_own_line(path):
     served(path, play)
 
 
+def test_lines_that_come_together_are_answered_in_their_order(path):
+    async def late(n):
+        await asyncio.sleep(0.005 * (5 - n))
+        return n
+
+    async def play():
+        async with Asking(path) as client:
+            client.writer.write(b"0\n1\n{nonsense\n2\n3")
+            told = [await client.told() for _ in range(4)]
+            assert [each.get("result") for each in told] == [0, 1, None, 2]
+            assert await client.ask(b"\n4\n") == {"result": 3}
+            assert await client.told() == {"result": 4}
+
+    served(path, play, (stage(late, concurrency=5, ordered=False),))
+
+
 class Mute:
     def __str__(self):
         raise ValueError("mute")
