@@ -144,9 +144,10 @@ class Reading(Making):
     async def _read(self, call: Call) -> bool:
         """From the beginning to the end, or to where it fails; whether it is to be read once more."""
         restarts, opened = self._restarts, False
+        self.reading = self.calls.lane is None  # A drain need not wait for it to open.
         try:
             async with call.each(None) as items:
-                opened = True
+                self.reading, opened = False, True
                 self.calls.opened()
                 try:
                     await self._pull(items)

@@ -117,6 +117,27 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "pulled on in a lost session",
+        "a session that was lost while others ran is asked for its next message",
+        "_runtime/reading.py",
+        "        while not self.leaving.asked and not self._is_lost and not",
+        "        while not self.leaving.asked and not",
+    ),
+    Mutant(
+        "a session that fails twice",
+        "what is raised on the way out of a lost session counts as another failure",
+        "_runtime/restarts.py",
+        "        if self.failure is not None:\n            self.also(error)\n            return True\n",
+        "",
+    ),
+    Mutant(
+        "an answer that keeps what was made",
+        "what was made of a message lives until its source has been told",
+        "_runtime/tracked.py",
+        "            self.desk = self.error = self.item = None\n",
+        "            self.desk = self.error = None\n",
+    ),
+    Mutant(
         "dropped by policy and not said",
         "an item that an edge drops is never answered for",
         "_runtime/store.py",

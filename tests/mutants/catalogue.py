@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import acks, batches, calls, chunks, crews, edges, lives, rows, stages, stretches, threads
+from . import acks, batches, calls, chunks, crews, edges, lives, rows, stages, stretches, threads, times
 
 __all__ = ("MUTANTS",)
 
@@ -18,4 +18,5 @@ MUTANTS = (
     *calls.MUTANTS,
     *lives.MUTANTS,
     *acks.MUTANTS,
+    *times.MUTANTS,
 )

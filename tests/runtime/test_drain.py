@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from contextlib import asynccontextmanager
 
 import pytest
 
-from asyncdataflow import DataFlow, batch, filter_, stage
+from asyncdataflow import DataFlow, Source, batch, filter_, merge, stage
 from asyncdataflow.errors import ShutdownTimeoutError
+from asyncdataflow.policy import Restart
 from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.ticking_flows import DEADLINE, Ticking, collected, double, now, numbers, turns
 
@@ -52,6 +54,32 @@ def test_a_generator_is_ended_at_its_await_after_one_second():
 
     assert run_virtual(main()) == (0, [], "ended", 11.0)
     assert closed == [11.0]
+
+
+@pytest.mark.parametrize("restart", [None, Restart()])
+def test_a_source_that_is_still_opening_is_ended_after_one_second(restart):
+    seen = []
+
+    class Slow(Source):
+        @asynccontextmanager
+        async def open(self):
+            try:
+                await asyncio.sleep(1000)
+                yield numbers()
+            finally:
+                seen.append("closed")
+
+    async def main():
+        async with DataFlow(((numbers, stage(Slow(), restart=restart)), merge, double)).stream() as run:
+            asyncio.get_running_loop().call_later(5, run.drain)
+            await asyncio.sleep(5)
+            results = [each async for each in run]
+            await run.wait()
+        assert now() == 6
+        return results
+
+    assert len(run_virtual(main())) > 1
+    assert seen == ["closed"]
 
 
 def test_an_item_that_comes_within_the_second_is_the_last():
