@@ -78,15 +78,6 @@ MUTANTS = (
         "                    await self._send_due()\n",
     ),
     Mutant(
-        "stretch timed from the last one",
-        "the time between two stretches counts as that of the items in the second",
-        "_runtime/plain.py",
-        "        began, turn.now = turn.now, self._meter.clock()\n"
-        "        self._meter.recorder.add_together(turn.now - began, items)\n",
-        "        began = turn.now\n"
-        "        self._meter.recorder.add_together(self._meter.clock() - began, items)\n",
-    ),
-    Mutant(
         "wait that lasts not seen",
         "a wait counts when it is over, and not before",
         "_runtime/meter.py",

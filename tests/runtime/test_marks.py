@@ -83,6 +83,13 @@ def test_the_slower_of_two_branches_is_seen():
     assert latency.quantile(0.1) == pytest.approx(1, rel=1 / 16)
 
 
+@both
+def test_every_branch_of_a_broadcast_is_followed(fuse):
+    latency = after(100, (every_five_seconds, same, (a_second, three_seconds)), fuse=fuse).latency
+    assert latency.quantile(1) == pytest.approx(3, rel=1 / 16)
+    assert latency.quantile(0.1) == pytest.approx(1, rel=1 / 16)
+
+
 def test_a_row_takes_as_long_as_its_slowest_part():
     latency = after(100, (every_five_seconds, (a_second, three_seconds), zip_, same)).latency
     assert latency.count >= 9

@@ -443,6 +443,27 @@ def test_latency_whatever_the_loop(options):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"concurrency": 2},
+        {"concurrency": 2, "ordered": False},
+        {"concurrency": 2, "key": lambda n: n % 3},
+    ],
+    ids=str,
+)
+def test_what_waits_for_room_behind_several_workers_is_not_slow(options):
+    async def does(item):
+        # While some take long, nothing is left to send, and a worker that has waited for room goes on.
+        await asyncio.sleep(1 if item % 4 else 10)
+        return item
+
+    definition = (functools.partial(at_once, 20), stage(does, **options), stage(three_seconds, buffer=1))
+    latency = after(200, definition).stages["does"].latency
+    assert (latency.count, latency.seconds) == (20, pytest.approx(5 * 10 + 15))
+
+
+@pytest.mark.parametrize(
     ("options", "answered"),
     [
         ({}, False),
