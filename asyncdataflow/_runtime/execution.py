@@ -387,9 +387,7 @@ class Execution:
         self._let_go()
         self.completed = not self.failures and self.state != "stopping"
         self.state = "failed" if self.failures else "ended"
-        if not self.ended.done():
-            self.ended.set_result(None)
-        for waiter in self._waiting:
+        for waiter in (self.ended, *self._waiting):
             if not waiter.done():
                 waiter.set_result(None)
 

@@ -42,9 +42,9 @@ FROM unnest(%(sources)s::text[], %(partitions)s::text[], %(positions)s::text[]) 
 ON CONFLICT (flow, target, source, partition) DO UPDATE SET position = EXCLUDED.position
 """
 # Locks the row until the commit. A run that is frozen between two statements must not hold up its
-# successor for good: the server ends such a session. Amid a COPY or a pipeline it waits as long as the
-# client's kernel answers: while a server reads from its client, statement_timeout does not cut it off
-# (seen on 15.18), nor do keepalives, which a process that is frozen answers. Only pg_terminate_backend does.
+# successor for good: the server ends such a session. Amid a COPY it waits as long as the client's
+# kernel answers: while a server reads from its client, statement_timeout does not cut it off (seen on
+# 15.18), and keepalives are answered for a frozen process too. Only pg_terminate_backend does.
 _ADVANCE: Final = """
 UPDATE {positions} SET position = %(position)s
 WHERE flow = %(flow)s AND target = %(target)s AND source = '' AND partition = '' AND position = %(before)s
