@@ -362,6 +362,8 @@ def _rebuilt(pickled: bytes | None, kind: str, text: str, trace: str) -> BaseExc
     if pickled is not None:
         with suppress(Exception):
             error: BaseException = messages.unpickled(pickled)
-            annotate(error, f"in the worker process:\n{trace.rstrip()}")
+            # The traceback ends with its notes, which it has brought along.
+            notes = "\n".join(map(str, getattr(error, "__notes__", ()))).rstrip()
+            annotate(error, f"in the worker process:\n{trace.rstrip().removesuffix(notes).rstrip()}")
             return error
     return RemoteError(f"{kind}: {text}\nin the worker process:\n{trace.rstrip()}")

@@ -16,7 +16,7 @@ from ..signature import written_at
 from ..typed import misfits
 from .arguments import Asked, Prepared, flow_arguments, prepare
 from .failure import USAGE, reported
-from .redaction import say, say_as_json
+from .output import say, say_as_json
 
 __all__ = ("command",)
 

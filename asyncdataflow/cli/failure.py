@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any, Final, ParamSpec
 import click
 
 from ..errors import DefinitionError, MissingExtraError, ParameterError, ShutdownTimeoutError
-from .redaction import say, say_as_json
+from ..naming import describe_error
+from .output import OutputClosed, say, say_as_json
 
-__all__ = ("FAILED", "INTERRUPTED", "LEFT_BEHIND", "USAGE", "Refused", "line_of", "reported")
+__all__ = ("FAILED", "INTERRUPTED", "LEFT_BEHIND", "USAGE", "Refused", "line_of", "refuse", "reported")
 
 P = ParamSpec("P")
 
@@ -50,12 +52,26 @@ def reported(command: Callable[P, int | None]) -> Callable[P, None]:
             raise
         except KeyboardInterrupt:
             code = INTERRUPTED
+        except OutputClosed:
+            code = FAILED
         except Exception as error:  # noqa: BLE001 - all that goes wrong is told here, and ends with a code
             code = _code_of(error)
-            _tell(error, code, as_json=bool(kwargs.get("as_json")))
+            whole = kwargs.get("log_level") == "debug"
+            _tell(error, code, as_json=bool(kwargs.get("as_json")), whole=whole)
         click.get_current_context().exit(code or 0)
 
     return run
+
+
+def refuse(error: click.ClickException, *, as_json: bool) -> None:
+    """Say what is wrong with the arguments, as click does."""
+    if as_json:
+        told = {"type": type(error).__name__, "text": error.format_message(), "notes": [], "where": ""}
+        say_as_json({"error": told, "exit_code": error.exit_code}, err=True)
+    else:
+        said = io.StringIO()
+        error.show(said)
+        say(said.getvalue().rstrip(), err=True)
 
 
 def line_of(error: BaseException) -> str:
@@ -77,22 +93,24 @@ def _code_of(error: Exception) -> int:
     return FAILED
 
 
-def _tell(error: Exception, code: int, *, as_json: bool) -> None:
+def _tell(error: Exception, code: int, *, as_json: bool, whole: bool) -> None:
     if as_json:
         say_as_json(_as_dict(error, code), err=True)
         return
     if code == FAILED:
-        text = _trace_of(error)
+        text = _trace_of(error, whole=whole)
     else:
         where = f"{error.where}: " if isinstance(error, Refused) and error.where else ""
         trace = error.trace if isinstance(error, Refused) else ""
-        text = "\n".join([*([trace] if trace else []), f"Error: {where}{error}", *_notes(error)])
+        text = "\n".join([*([trace] if trace else []), f"Error: {where}{_text_of(error)}", *_notes(error)])
     say(text, err=True)
 
 
-def _trace_of(error: BaseException) -> str:
-    """The traceback without our own frames, where any other is left."""
+def _trace_of(error: BaseException, *, whole: bool) -> str:
+    """The traceback without our own frames, where any other is left or notes say what has failed."""
     told = traceback.TracebackException.from_exception(error)
+    if whole:
+        return "".join(told.format()).rstrip()
     seen: list[traceback.TracebackException] = []
     chain: list[traceback.TracebackException | None] = [told]
     while chain:
@@ -101,19 +119,30 @@ def _trace_of(error: BaseException) -> str:
             continue
         seen.append(each)
         theirs = [frame for frame in each.stack if not frame.filename.startswith(_PACKAGE)]
-        each.stack = traceback.StackSummary.from_list(theirs or each.stack)
+        if theirs:
+            each.stack = traceback.StackSummary.from_list(theirs)
+        elif each.__notes__:
+            # Without its heading too.
+            each.stack = None  # type: ignore[assignment]
         chain += [each.__cause__, each.__context__, *(each.exceptions or ())]
     return "".join(told.format()).rstrip()
 
 
 def _as_dict(error: Exception, code: int) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "error": {"type": type(error).__qualname__, "text": str(error), "notes": _notes(error)},
+        "error": {"type": type(error).__qualname__, "text": _text_of(error), "notes": _notes(error)},
         "exit_code": code,
     }
     if isinstance(error, Refused):
         told["error"]["where"] = error.where
     return told
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a hostile __str__ must not hide the rest of what is told
+        return describe_error(error)
 
 
 def _notes(error: BaseException) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,8 @@ import click
 from ..graph import Graph, named
 from .arguments import Asked, flow_arguments, prepare
 from .failure import Refused, reported
+from .output import as_json as to_json
+from .output import say
 
 __all__ = ("command",)
 
@@ -52,9 +53,9 @@ def command(
     """
     chosen = "json" if as_json else form or _form_of(output)
     flow = prepare(asked).flow
-    drawn = json.dumps(_as_dict(flow.graph), ensure_ascii=False) if as_json else flow.draw(chosen)
+    drawn = to_json(_as_dict(flow.graph)) if as_json else flow.draw(chosen)
     if output is None:
-        click.echo(drawn)
+        say(drawn)
     else:
         try:
             output.write_text(drawn + "\n", encoding="utf-8")

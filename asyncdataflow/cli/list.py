@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..naming import nearest
 from ..schemes import options_of, scheme_names, scheme_of
 from .arguments import json_option
 from .failure import Refused, reported
+from .output import say, say_as_json
 
 __all__ = ("command",)
 
@@ -36,9 +36,10 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
         if name not in known:
             raise Refused(f"there is no connector or operator {name!r}{nearest(name, known)}")
     chosen = [each for each in entries if not names or each["name"] in names]
-    click.echo(
-        json.dumps(chosen, ensure_ascii=False) if as_json else "\n".join(_lines(chosen, full=bool(names)))
-    )
+    if as_json:
+        say_as_json(chosen)
+    else:
+        say("\n".join(_lines(chosen, full=bool(names))))
 
 
 def _connectors() -> Iterator[dict[str, Any]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import Final
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NoReturn
 
 import click
 
+from .failure import FAILED, INTERRUPTED, refuse
+from .output import closed
 from .redaction import Secrets
 
 __all__ = ("COMMANDS", "Commands", "main")
@@ -27,6 +30,23 @@ COMMANDS: Final[Mapping[str, str]] = {
 
 class Commands(click.Group):
     """Commands that are imported when they are asked for: starting one must not cost all of them."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> NoReturn:
+        """Run one and end with its code, also where the arguments are wrong or its help cannot be written."""
+        given = sys.argv[1:] if args is None else list(args)
+        sys.exit(self._code(given, *rest, **{**options, "standalone_mode": False}))
+
+    def _code(self, given: Sequence[str], *rest: Any, **options: Any) -> int:
+        try:
+            return super().main(given, *rest, **options) or 0
+        except click.ClickException as error:
+            refuse(error, as_json="--json" in given)
+            return error.exit_code
+        except click.Abort:
+            return INTERRUPTED
+        except OSError as error:
+            closed(error, sys.stdout)
+            return FAILED
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order of their use."""

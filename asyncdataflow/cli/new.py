@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import keyword
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from .arguments import json_option
 from .failure import Refused, reported
+from .output import say, say_as_json
 from .templates import CONFIGURATION, FLOW, TEST
 
 __all__ = ("command",)
@@ -52,9 +52,9 @@ def command(name: str, folder: Path, as_json: bool) -> None:
         f"asyncdataflow test {written[0]}",
     ]
     if as_json:
-        click.echo(json.dumps({"written": written, "commands": commands}))
+        say_as_json({"written": written, "commands": commands})
     else:
-        click.echo("\n".join([*(f"wrote {each}" for each in written), "", *commands]))
+        say("\n".join([*(f"wrote {each}" for each in written), "", *commands]))
 
 
 def _write(folder: Path, contents: Mapping[Path, str]) -> None:

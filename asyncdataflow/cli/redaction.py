@@ -1,4 +1,4 @@
-"""Secrets that the command was given, and what it writes without them."""
+"""What the command writes, without the secrets that it was given, and without what a terminal would obey."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from urllib.parse import quote, quote_plus, unquote
 
 import click
 
-__all__ = ("Secrets", "WithoutSecrets", "current_secrets", "say", "say_as_json")
+__all__ = ("OBEYED", "Secrets", "WithoutSecrets", "current_secrets", "readable")
+
+OBEYED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but tabs and line ends, what turns the direction of writing, and half characters."""
+
 
 _TELLING: Final = re.compile(
     r"(^|[_-])pass$|pass(word|wd|phrase)|secret|credential|(api|private|access)[_-]?key"
@@ -98,18 +102,13 @@ def current_secrets() -> Secrets:
     return (context.find_object(Secrets) if context is not None else None) or Secrets()
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Write something to stdout or stderr, without the secrets."""
-    click.echo(current_secrets().redact(text), err=err)
-
-
-def say_as_json(told: Any, *, err: bool = False) -> None:
-    """Write something as JSON, its texts without the secrets."""
-    click.echo(json.dumps(current_secrets().redact_all(told), ensure_ascii=False), err=err)
+def readable(text: str) -> str:
+    """The lines of a text without what a terminal would obey."""
+    return OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class WithoutSecrets(logging.Formatter):
-    """Formats records of a log as ever, and without the secrets."""
+    """Formats records of a log as ever, without the secrets and what a terminal obeys."""
 
     def __init__(self, secrets: Secrets) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -117,4 +116,4 @@ class WithoutSecrets(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line, its traceback behind it."""
-        return self._secrets.redact(super().format(record))
+        return readable(self._secrets.redact(super().format(record)))

@@ -17,8 +17,8 @@ from ..message import Answer, Message
 from ..parameters import wanted
 from ..replaying import replayed
 from .arguments import Asked, flow_arguments, prepare
-from .failure import FAILED, Refused, reported
-from .results import OutputClosed, Results
+from .failure import Refused, reported
+from .output import Results
 
 __all__ = ("command",)
 
@@ -51,10 +51,7 @@ def command(
     positions = None if again else f"{letters}.replayed"
     source = _Bounded(JsonLinesSource(letters.resolve(), positions=positions), letters.stat().st_size)
     params = _of_part(prepared.flow, prepared.params, source)
-    try:
-        error = asyncio.run(_replay(prepared.flow, source, params, Results(as_json=as_json, quiet=quiet)))
-    except OutputClosed:
-        return FAILED
+    error = asyncio.run(_replay(prepared.flow, source, params, Results(as_json=as_json, quiet=quiet)))
     if error is not None:
         raise error
     return 0
@@ -67,8 +64,6 @@ async def _replay(
         async with flow.replay(source, params) as run:
             async for result in run:
                 results.write(result)
-    except OutputClosed:
-        raise
     except Exception as error:  # noqa: BLE001 - raised outside asyncio.run, which breaks over some errors
         return error
     return None

@@ -12,9 +12,9 @@ import click
 from .arguments import Asked, Prepared, flow_arguments, prepare, seconds
 from .calls import serve_calls
 from .failure import FAILED, reported
+from .output import Results
 from .redaction import WithoutSecrets, current_secrets
 from .reload import reloading
-from .results import OutputClosed, Results
 
 __all__ = ("command",)
 
@@ -71,10 +71,7 @@ def command(
     service = prepared.configuration.service
     drain = drain_timeout or service.get("drain_timeout", _DRAIN)
     stop = stop_timeout or service.get("stop_timeout", _STOP)
-    try:
-        return _serve(prepared, drain, stop, Results(as_json=as_json, quiet=quiet), socket)
-    except OutputClosed:
-        return FAILED
+    return _serve(prepared, drain, stop, Results(as_json=as_json, quiet=quiet), socket)
 
 
 def _serve(prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None) -> int:

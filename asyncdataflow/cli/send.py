@@ -14,8 +14,7 @@ import click
 from ..push.front import LONGEST_LINE
 from .arguments import json_option, seconds
 from .failure import FAILED, Refused, reported
-from .redaction import say
-from .results import OutputClosed, Results
+from .output import Results, say
 
 __all__ = ("command",)
 
@@ -48,8 +47,6 @@ def command(socket: Path, items: tuple[str, ...], *, text: bool, timeout: float 
     lines: Iterable[str | bytes] = [_as_line(each, text=text) for each in items] or _typed()
     try:
         failed = asyncio.run(_send(socket, lines, timeout, Results(as_json=as_json), text=text))
-    except OutputClosed:
-        return FAILED
     except TimeoutError:
         raise Refused(f"no answer within {timeout:g} s", where=str(socket)) from None
     except ConnectionError:

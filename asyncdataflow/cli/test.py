@@ -18,7 +18,7 @@ from ..testing.report import Report
 from ..testing.simulate import simulate
 from .arguments import Asked, flow_arguments, prepare
 from .failure import FAILED, USAGE, Refused, reported
-from .redaction import say, say_as_json
+from .output import say, say_as_json
 
 __all__ = ("command",)
 

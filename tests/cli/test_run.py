@@ -80,6 +80,43 @@ def test_a_failure_ends_with_one_and_the_user_s_own_lines(write, folder):
     assert "_runtime" not in err
 
 
+REMOTE = """
+import time
+
+from asyncdataflow import DataFlow, stage
+
+def fail(n):
+    error = ValueError("no")
+    error.add_note("a note of its own")
+    raise error
+
+def sleep(n):
+    time.sleep(60)
+
+remote = DataFlow((range(1), stage(fail, executor="process")))
+late = DataFlow((range(1), stage(sleep, executor="process", timeout=0.01)))
+"""
+
+
+def test_a_failure_in_a_process_is_told_by_the_user_s_lines_and_each_note_once(write, folder):
+    path = write("remote.py", REMOTE)
+    code, _, err = run_program("run", "remote.py:remote", cwd=folder)
+    assert code == 1
+    assert "_runtime" not in err
+    assert f'File "{path}", line 9, in fail' in err
+    assert err.splitlines().count("a note of its own") == 1
+
+
+def test_a_failure_without_lines_of_the_user_is_told_by_its_notes(write, folder):
+    write("remote.py", REMOTE)
+    code, _, err = run_program("run", "remote.py:late", cwd=folder)
+    assert code == 1
+    assert err.splitlines()[0].startswith("asyncdataflow.errors.StageTimeoutError: no result within")
+    assert err.splitlines()[1].startswith("in stage sleep (definition[1])")
+    _, _, err = run_program("run", "remote.py:late", "--log-level", "debug", cwd=folder)
+    assert "_runtime" in err
+
+
 def test_a_failure_as_json(write):
     write("fails.py", FAILS)
     done = invoke("run", "fails.py", "--json")
