@@ -17,12 +17,14 @@ from ..typed import misfits
 from .arguments import Asked, Prepared, flow_arguments, prepare
 from .failure import USAGE, reported
 from .output import say, say_as_json
+from .parent import parent_option
 
 __all__ = ("command",)
 
 
 @click.command("check")
 @flow_arguments
+@parent_option
 @reported
 def command(
     asked: Asked,

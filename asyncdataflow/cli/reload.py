@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
@@ -13,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import click
-
 from ..connectors.extra import need
 from .arguments import Asked
 from .failure import INTERRUPTED
+from .output import say
+from .parent import OPTION
 
 __all__ = ("Reloading", "reloading")
 
@@ -60,10 +61,12 @@ class Reloading:
         self._asked: signal.Signals | None = None
         self._had_ended = False
         self._end = asyncio.Event()
+        self._pipe: tuple[int, int] = (-1, -1)
 
     async def run(self) -> int:
         """Until a signal: what it ends is passed on to the child, which drains as ever."""
         loop = asyncio.get_running_loop()
+        self._pipe = os.pipe()
         for each in _SIGNALS:
             loop.add_signal_handler(each, functools.partial(self._on_signal, each))
         try:
@@ -71,6 +74,8 @@ class Reloading:
             return await self._code()
         finally:
             await self._kill(self._child)
+            for end in self._pipe:
+                os.close(end)
             for each in _SIGNALS:
                 loop.remove_signal_handler(each)
 
@@ -106,24 +111,35 @@ class Reloading:
             if self._asked is not None:
                 return
             if refused:
-                click.echo(
+                say(
                     f"{refused}\n{names}: changed, and does not pass its check; the flow runs on as it was",
                     err=True,
                 )
             else:
-                click.echo(f"{names}: changed; draining and starting again", err=True)
+                say(f"{names}: changed; draining and starting again", err=True)
                 await self._drain()
                 await self._start()
 
     async def _start(self) -> None:
         if self._asked is None:
             # In a group of its own: a Ctrl-C comes here, and from here to it, once.
-            self._child = await asyncio.create_subprocess_exec(
-                *_python(), *self._arguments, stdin=DEVNULL, process_group=0
-            )
+            self._child = await self._begin(self._arguments, process_group=0)
         if self._asked is not None:
             # While it was being started there was nobody to pass the signal on to.
             self._send(self._asked)
+
+    async def _begin(self, arguments: Sequence[str], **options: Any) -> Process:
+        """Start a command, which ends when this program does."""
+        ours, _ = self._pipe
+        return await asyncio.create_subprocess_exec(
+            *_python(),
+            arguments[0],
+            f"{OPTION}={ours}",
+            *arguments[1:],
+            stdin=DEVNULL,
+            pass_fds=[ours],
+            **options,
+        )
 
     async def _drain(self) -> None:
         if self._child is not None:
@@ -132,9 +148,7 @@ class Reloading:
 
     async def _refused(self) -> str:
         """What ``check`` says against the flow as it is now."""
-        self._check = check = await asyncio.create_subprocess_exec(
-            *_python(), *self._checked, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
-        )
+        self._check = check = await self._begin(self._checked, stdout=PIPE, stderr=STDOUT)
         try:
             said, _ = await check.communicate()
         finally:

@@ -13,6 +13,7 @@ from .arguments import Asked, Prepared, flow_arguments, prepare, seconds
 from .calls import serve_calls
 from .failure import FAILED, reported
 from .output import Results
+from .parent import parent_option
 from .redaction import WithoutSecrets, current_secrets
 from .reload import reloading
 
@@ -24,6 +25,7 @@ _STOP: Final = 5.0
 
 @click.command("run")
 @flow_arguments
+@parent_option
 @click.option(
     "--reload", is_flag=True, help="Drain and start again when a file changes; needs asyncdataflow[reload]."
 )

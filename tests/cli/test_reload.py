@@ -51,6 +51,18 @@ def test_a_change_is_taken_up_and_a_broken_one_is_not(write, folder):
     assert process.returncode == 130
 
 
+@pytest.mark.timeout(2 * DEADLINE)
+def test_what_runs_is_drained_when_the_program_that_watches_is_killed(write, folder):
+    pytest.importorskip("watchfiles")
+    write("says.py", SAYS.format(says="first", function="str"))
+    with program("run", "--reload", "says.py", cwd=folder) as process:
+        lines_until(process.stdout, "first")
+        process.kill()
+        assert process.wait(DEADLINE) == -signal.SIGKILL
+        # Whoever runs the flow holds stderr too, which ends with the last of them.
+        assert "SIGTERM" in process.stderr.read()
+
+
 def test_without_watchfiles_it_is_said_what_to_install(squares, monkeypatch):
     def lacking(module, extra, what):
         raise MissingExtraError(f"{what} needs {module}: pip install 'asyncdataflow[{extra}]'")
