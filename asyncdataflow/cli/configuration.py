@@ -21,7 +21,11 @@ from .redaction import Secrets
 
 __all__ = ("Configuration", "read_configuration")
 
-_VARIABLE: Final = re.compile(r"\$(?:\$|\{(?P<name>[A-Za-z_]\w*)(?::(?P<default>[^}]*))?\}|(?P<other>))")
+_VARIABLE: Final = re.compile(
+    r"\$(?:\$|\{(?P<name>[A-Za-z_]\w*)(?::(?P<blank>\s*)(?P<default>[^{}]*))?\}|(?P<other>\{[^}]*\}?)?)"
+)
+_OF_SHELLS: Final = ("-", "=", "?", "+")
+"""Behind the colon these mean something else in a shell."""
 _KINDS: Final[Mapping[str, type]] = {
     "flow": str,
     "modules": list,
@@ -139,14 +143,28 @@ class _Filled:
     def _variable(self, found: re.Match[str], key: str) -> str:
         if found[0] == "$$":
             return "$"
-        name = found["name"]
+        name, default = found["name"], found["default"]
+        if found["other"] is not None:
+            raise self._refusal(
+                key, "${ begins no variable: write ${NAME} or ${NAME:default}, and $$ for a dollar sign"
+            )
         if name is None:
             return found[0]
-        value = self._environment.get(name, found["default"])
+        if default is not None and default.startswith(_OF_SHELLS) and not found["blank"]:
+            sign = default[0]
+            raise self._refusal(
+                key,
+                f"${{{name}:{sign}…}} is a shell's: write ${{{name}:…}} for a default, and with a blank "
+                f"${{{name}: {sign}…}} for one that begins with {sign}",
+            )
+        value = self._environment.get(name, default)
         if value is None:
-            raise Refused(
-                f"{key}: the environment variable {name} is not set; ${{{name}:…}} gives a default",
-                where=str(self._path),
+            raise self._refusal(
+                key, f"the environment variable {name} is not set; ${{{name}:…}} gives a default"
             )
         self._secrets.notice(value, name)
         return value
+
+    def _refusal(self, key: str, why: str) -> Refused:
+        """Never with the text itself: it may be secret."""
+        return Refused(f"{key}: {why}", where=str(self._path))

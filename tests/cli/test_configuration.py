@@ -46,6 +46,8 @@ def test_everything_that_a_configuration_has(read):
         ("${B:x}", "x"),
         ("${B:}", ""),
         ("${B:http://h:1/}", "http://h:1/"),
+        ("${B: -5}", "-5"),
+        ("${B: x y }", "x y "),
         ("a ${A}, ${A}", "a one, one"),
         ("$$ $${A} $A $", "$ ${A} $A $"),
     ],
@@ -83,6 +85,16 @@ def test_a_value_that_is_one_variable_stands_for_any_kind(read):
         ("params = 3", "params: a table is needed"),
         ("[stages]\nparse = 3", "stages.parse: a table of options is needed"),
         ("[params]\nx = '${LOST}'", "params.x: the environment variable LOST is not set"),
+        (
+            "[params]\nx = '${B:-100}'",
+            "params.x: ${B:-…} is a shell's: write ${B:…} for a default, and with a blank ${B: -…} for one "
+            "that begins with -",
+        ),
+        ("[params]\nx = '${B:=1}'", "${B:=…} is a shell's"),
+        ("[params]\nx = ['${B-100}']", "params.x: ${ begins no variable: write ${NAME} or ${NAME:default}"),
+        ("[params]\nx = '${A:${B:1}}'", "params.x: ${ begins no variable"),
+        ("[params]\nx = '${A'", "params.x: ${ begins no variable"),
+        ("[params]\nx = '${1}'", "$$ for a dollar sign"),
         ("x = = 1", "line 1"),
     ],
 )
