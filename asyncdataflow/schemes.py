@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
 
 from .connectors.scheme import End, Scheme
 from .errors import DefinitionError, MissingExtraError
@@ -22,6 +24,8 @@ __all__ = (
     "CONNECTOR",
     "GROUP",
     "ConnectorText",
+    "SchemeOptions",
+    "check_options",
     "make_connector",
     "options_of",
     "read_connector",
@@ -44,6 +48,8 @@ _OWN: Final = {
 _PARTS: Final = re.compile(
     r'(?P<scheme>[^:]+):(?P<target>(?:"[^"]*"|[^"?])+)(?:\?(?P<options>.*))?', re.DOTALL
 )
+# Nothing, and addresses (`:memory:`): no paths, which a connector itself takes or refuses.
+_LEFT_ALONE: Final = re.compile(r"\w*:|$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,27 @@ def _options(written: str) -> dict[str, str]:
         raise ValueError("options are written ?option=value&option=value") from None
 
 
+class SchemeOptions(dict[str, Any]):
+    """Options of a scheme as a file has them.
+
+    Args:
+        options: The options.
+        place: Where they are written, for errors: ``flow.toml: connectors.pg``.
+        folder: Where relative paths among them begin; the current folder by default.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, place: str, folder: str = "") -> None:
+        super().__init__(options)
+        self.place = place
+        self.folder = folder
+
+
 def make_connector(
-    text: ConnectorText, role: Literal["source", "sink"], configured: Mapping[str, Any], place: str
+    text: ConnectorText,
+    role: Literal["source", "sink"],
+    configured: Mapping[str, Any],
+    place: str,
+    folder: str | os.PathLike[str] = "",
 ) -> Any:
     """The source or sink that a text stands for.
 
@@ -88,6 +113,7 @@ def make_connector(
         role: What it is to be.
         configured: Options of the scheme that are given elsewhere; those of the other role are passed over.
         place: Where the text stands, for errors.
+        folder: Where relative paths in the text begin; the current folder by default.
 
     Raises:
         DefinitionError: There is no such scheme, role or option, or the connector refuses its options.
@@ -98,15 +124,35 @@ def make_connector(
     end = scheme.source if role == "source" else scheme.sink
     if end is None:
         raise DefinitionError(f"{where}: this connector is no {role}")
-    given = {**_of_this_end(scheme, end, configured, where), **_as_text(text.options)}
+    elsewhere = configured if isinstance(configured, SchemeOptions) else SchemeOptions(configured, place="")
+    _refuse_unknown(elsewhere, _known(scheme), elsewhere.place, where)
+    ours = _known(Scheme(source=end))
+    written = _as_text(text.options)
+    _refuse_unknown(written, ours, "", where)
+    theirs = {name: value for name, value in elsewhere.items() if name in ours and name not in written}
+    arguments = {
+        **_arguments(end, theirs, elsewhere.place, where, elsewhere.folder),
+        **_arguments(end, {end.target: Text(text.target), **written}, "", where, folder),
+    }
+    _refuse_missing(end, arguments, where)
     try:
-        return end.make(**_arguments(end, text.target, given, where))
+        return end.make(**arguments)
     except MissingExtraError:
         raise
     except (TypeError, ValueError) as error:
         if isinstance(error, DefinitionError):
             raise
-        raise DefinitionError(f"{where}: {error}") from error
+        given = f" (options of {elsewhere.place}: {', '.join(theirs)})" if elsewhere.place and theirs else ""
+        raise DefinitionError(f"{where}: {error}{given}") from error
+
+
+def check_options(name: str, options: SchemeOptions) -> None:
+    """Refuse options that their scheme does not have, and a scheme that is not there.
+
+    Raises:
+        DefinitionError: With their place, and the nearest that there is.
+    """
+    _refuse_unknown(options, _known(scheme_of(name, options.place)), options.place, name)
 
 
 def scheme_names() -> list[str]:
@@ -150,37 +196,75 @@ def options_of(end: End) -> Iterator[inspect.Parameter]:
             yield each
 
 
-def _of_this_end(scheme: Scheme, end: End, configured: Mapping[str, Any], where: str) -> dict[str, Any]:
-    ours = {each.name for each in options_of(end)}
-    other = scheme.sink if end is scheme.source else scheme.source
-    known = ours | ({each.name for each in options_of(other)} if other is not None else set())
-    for name in configured:
+def _known(scheme: Scheme) -> set[str]:
+    """The names of its options, at both ends."""
+    ends = [each for each in (scheme.source, scheme.sink) if each is not None]
+    return {each.name for end in ends for each in options_of(end)}
+
+
+def _refuse_unknown(options: Iterable[str], known: Iterable[str], place: str, where: str) -> None:
+    for name in options:
         if name not in known:
-            raise DefinitionError(f"{where}: it has no option {name!r}{nearest(name, known)}")
-    return {name: value for name, value in configured.items() if name in ours}
+            hint = nearest(name, sorted(known))
+            raise DefinitionError(
+                f"{place}.{name}: no such option{hint}"
+                if place
+                else f"{where}: it has no option {name!r}{hint}"
+            )
 
 
 def _as_text(options: Mapping[str, str]) -> dict[str, Text]:
     return {name: Text(value) for name, value in options.items()}
 
 
-def _arguments(end: End, target: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    known = {each.name: each for each in options_of(end)}
+def _arguments(
+    end: End, given: Mapping[str, Any], place: str, where: str, folder: str | os.PathLike[str]
+) -> dict[str, Any]:
+    """Each as its annotation says, and relative paths within their folder."""
     hints = hints_of(end.make)
     arguments: dict[str, Any] = {}
-    for name, value in {end.target: Text(target), **given}.items():
-        if name not in known and name != end.target:
-            raise DefinitionError(f"{where}: it has no option {name!r}{nearest(name, known)}")
+    for name, value in given.items():
+        annotation = hints.get(name, str if name == end.target else Any)
         try:
-            arguments[name] = converted(value, hints.get(name, str if name == end.target else Any))
+            arguments[name] = _within(folder, _value(value, annotation), annotation)
         except ValueError as error:
+            option = name if name == end.target else f"option {name}"
             raise DefinitionError(
-                f"{where}: {'' if name == end.target else 'option '}{name}: {error}"
+                f"{place}.{name}: {error}" if place else f"{where}: {option}: {error}"
             ) from None
-    missing = [name for name, each in known.items() if each.default is each.empty and name not in arguments]
-    if missing:
-        raise DefinitionError(
-            f"{where}: it needs the option {missing[0]}, as in ?{missing[0]}=…, or among the "
-            "options of its scheme"
-        )
     return arguments
+
+
+def _value(value: Any, annotation: Any) -> Any:
+    made = converted(
+        Text(value) if isinstance(value, str) and annotation in (bool, int, float) else value, annotation
+    )
+    if annotation is bool and not isinstance(made, bool):
+        raise ValueError("true or false is needed")
+    return made
+
+
+def _within(folder: str | os.PathLike[str], value: Any, annotation: Any) -> Any:
+    if not folder or not _is_path(annotation):
+        return value
+    if isinstance(value, list):
+        return [_within(folder, each, annotation) for each in value]
+    if isinstance(value, str | os.PathLike) and _LEFT_ALONE.match(os.fspath(value)) is None:
+        return os.path.join(folder, value)
+    return value
+
+
+def _is_path(annotation: Any) -> bool:
+    kind = get_origin(annotation) or annotation
+    if kind in (Union, types.UnionType):
+        return any(_is_path(each) for each in get_args(annotation))
+    return isinstance(kind, type) and issubclass(kind, os.PathLike)
+
+
+def _refuse_missing(end: End, arguments: Mapping[str, Any], where: str) -> None:
+    for each in options_of(end):
+        if each.default is each.empty and each.name not in arguments:
+            raise DefinitionError(
+                f"{where}: it needs the option {each.name}, as in ?{each.name}=…, or among the "
+                "options of its scheme"
+            )

@@ -3,7 +3,7 @@
 ``,`` joins branches and binds tighter than ``|``, which joins steps; parentheses
 nest; dotted names are looked up in a mapping or a module. ``jsonl:orders.jsonl`` is a
 connector: a source in a first step, a sink elsewhere; ``{"pg:": {"dsn": …}}`` among the names
-has options of its scheme.
+has options of its scheme, ``{"./": folder}`` says where relative paths begin.
 """
 
 from __future__ import annotations
@@ -158,8 +158,10 @@ def _connector(text: str, names: Names, place: str, first: bool) -> Stage[Any, A
         read = read_connector(text)
     except ValueError as error:
         raise DefinitionError(f"{place}: {error}") from None
-    configured = names.get(f"{read.scheme}:", {}) if isinstance(names, Mapping) else {}
-    made = make_connector(read, "source" if first else "sink", configured, place)
+    more = names if isinstance(names, Mapping) else {}
+    made = make_connector(
+        read, "source" if first else "sink", more.get(f"{read.scheme}:", {}), place, more.get("./", "")
+    )
     return Stage(made, label=read.scheme)
 
 

@@ -133,3 +133,10 @@ def test_those_of_other_packages_are_there_too():
 def test_one_that_cannot_be_loaded_is_told(name, says):
     with pytest.raises(DefinitionError, match=says):
         scheme_of(name)
+
+
+def test_relative_paths_begin_in_the_folder_that_stands_among_the_names(tmp_path):
+    (tmp_path / "in.jsonl").write_text("1\n")
+    flow = DataFlow("jsonl:in.jsonl?positions=marks | f | jsonl:out.jsonl", {"f": str, "./": tmp_path})
+    flow()
+    assert {each.name for each in tmp_path.iterdir()} == {"in.jsonl", "marks", "out.jsonl"}

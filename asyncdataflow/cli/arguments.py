@@ -19,6 +19,7 @@ from ..graph import Graph
 from ..hints import hints_of
 from ..overrides import overridden
 from ..parameters import wanted
+from ..schemes import check_options
 from .configuration import Configuration, read_configuration
 from .failure import Refused
 from .loading import load
@@ -132,11 +133,14 @@ def prepare(asked: Asked) -> Prepared:
             "or give -c a configuration that has flow="
         )
     # What a configuration names lies beside it, what the command line names where that is typed.
-    beside = Path.cwd() if target or asked.config is None else asked.config.resolve().parent
+    beside = None if target else configuration.folder
+    for name, options in configuration.connectors.items():
+        check_options(name, options)
     flow = load(
         chosen,
         asked.modules or ([] if target else configuration.modules),
         folder=asked.app_dir or beside,
+        beside=beside,
         connectors=configuration.connectors,
     )
     tuned = _tuned(flow, configuration, asked.workers)
@@ -168,7 +172,9 @@ def _tuned(
     flow: DataFlow[Any, Any], configuration: Configuration, workers: Sequence[str]
 ) -> DataFlow[Any, Any]:
     options = {
-        name: stage_options(table, configuration.connectors, f"{configuration.path}: stages.{name}")
+        name: stage_options(
+            table, configuration.connectors, f"{configuration.path}: stages.{name}", configuration.folder
+        )
         for name, table in configuration.stages.items()
     }
     for each in workers:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..from_text import Text, converted
 from ..naming import nearest
+from ..schemes import SchemeOptions
 from .failure import Refused
 from .redaction import Secrets
 
@@ -57,8 +58,13 @@ class Configuration:
     modules: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict, repr=False)
     stages: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
-    connectors: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    connectors: dict[str, SchemeOptions] = field(default_factory=dict, repr=False)
     service: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in it begin: its own folder."""
+        return Path.cwd() if self.path is None else self.path.resolve().parent
 
 
 def read_configuration(
@@ -87,6 +93,10 @@ def read_configuration(
         for key, value in told.get(name, {}).items():
             if not isinstance(value, dict):
                 raise Refused(f"{name}.{key}: a table of options is needed", where=str(path))
+    told["connectors"] = {
+        name: SchemeOptions(table, place=f"{path}: connectors.{name}", folder=str(path.resolve().parent))
+        for name, table in told.get("connectors", {}).items()
+    }
     told["service"] = {name: _seconds(name, value, path) for name, value in told.get("service", {}).items()}
     return Configuration(path, **told)
 

@@ -41,6 +41,7 @@ def load(
     modules: Sequence[str] = (),
     *,
     folder: Path | None = None,
+    beside: Path | None = None,
     connectors: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> DataFlow[Any, Any]:
     """The flow that a text names or is.
@@ -49,7 +50,8 @@ def load(
         target: ``module:flow``, ``path.py:flow``, either without ``:flow``, or text, which it is where it has
             blanks, ``|``, ``,`` or parentheses, or where ``modules`` are given.
         modules: Modules, by name or path, in which the names of the text are looked up, the first first.
-        folder: Where modules and relative paths are looked for; the current one by default.
+        folder: Where modules and their files are looked for; the current one by default.
+        beside: Where relative paths of the text's connectors begin; the current folder by default.
         connectors: Options of the schemes in the text.
 
     Raises:
@@ -57,7 +59,8 @@ def load(
     """
     folder = folder or Path.cwd()
     if modules or is_text(target):
-        return _from_text(target, modules, folder, connectors or {})
+        names: dict[str, Any] = {f"{scheme}:": options for scheme, options in (connectors or {}).items()}
+        return _from_text(target, modules, folder, {**names, **({"./": beside} if beside else {})})
     name, _, attribute = target.rpartition(":") if ":" in target else (target, "", _ATTRIBUTE)
     module = load_module(name, folder)
     found: Any = module
@@ -126,16 +129,15 @@ def _look_in(folder: Path) -> None:
 
 
 def _from_text(
-    text: str, modules: Sequence[str], folder: Path, connectors: Mapping[str, Mapping[str, Any]]
+    text: str, modules: Sequence[str], folder: Path, connectors: Mapping[str, Any]
 ) -> DataFlow[Any, Any]:
     names: dict[str, Any] = {name: each for name, each in vars(builtins).items() if not name.startswith("_")}
     names.update({each.__name__: each for each in BARE})
     for module in reversed(modules):
         loaded = load_module(module, folder)
         names.update({name: each for name, each in vars(loaded).items() if not name.startswith("__")})
-    names.update({f"{scheme}:": options for scheme, options in connectors.items()})
     try:
-        return DataFlow(text, names)
+        return DataFlow(text, {**names, **connectors})
     except MissingExtraError as error:
         raise Refused(str(error)) from error
     except DefinitionError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -34,21 +35,28 @@ _TABLES: Final[Mapping[str, tuple[Callable[..., Any], Any, tuple[str, ...]]]] = 
 _IN_CODE: Final = ("key", "many", "name", "per_worker")
 
 
-def stage_options(written: Mapping[str, Any], connectors: _Connectors, where: str) -> dict[str, Any]:
+def stage_options(
+    written: Mapping[str, Any], connectors: _Connectors, where: str, folder: str | os.PathLike[str] = ""
+) -> dict[str, Any]:
     """Options of ``stage(…)``, from a table of a configuration.
 
     Args:
         written: The table.
         connectors: Options by scheme, for a dead-letter sink that is written as text.
         where: The table's place, for errors.
+        folder: Where relative paths in it begin; the current folder by default.
 
     Raises:
         Refused: There is no such option, or its value is of another kind.
     """
-    return {name: _option(name, value, connectors, f"{where}.{name}") for name, value in written.items()}
+    return {
+        name: _option(name, value, connectors, f"{where}.{name}", folder) for name, value in written.items()
+    }
 
 
-def _option(name: str, value: Any, connectors: _Connectors, where: str) -> Any:
+def _option(
+    name: str, value: Any, connectors: _Connectors, where: str, folder: str | os.PathLike[str]
+) -> Any:
     try:
         if name in _PLAIN:
             return converted(Text(value) if isinstance(value, str) else value, _PLAIN[name])
@@ -56,7 +64,7 @@ def _option(name: str, value: Any, connectors: _Connectors, where: str) -> Any:
             make, short, fields = _TABLES[name]
             return _policy(make, value, fields, where) if isinstance(value, dict) else converted(value, short)
         if name == "on_error":
-            return _on_error(value, connectors, where)
+            return _on_error(value, connectors, where, folder)
     except (TypeError, ValueError) as error:
         if isinstance(error, DefinitionError):
             raise
@@ -77,7 +85,7 @@ def _policy(make: Callable[..., Any], table: Mapping[str, Any], fields: tuple[st
     return make(**{name: converted(value, hints.get(name, Any)) for name, value in table.items()})
 
 
-def _on_error(value: Any, connectors: _Connectors, where: str) -> Any:
+def _on_error(value: Any, connectors: _Connectors, where: str, folder: str | os.PathLike[str]) -> Any:
     if isinstance(value, str):
         return str(value)
     if (
@@ -87,4 +95,4 @@ def _on_error(value: Any, connectors: _Connectors, where: str) -> Any:
     ):
         raise Refused(f'{where}: "fail", "skip" or {{ dead_letter = "jsonl:rejects.jsonl" }} is needed')
     text = read_connector(value["dead_letter"])
-    return dead_letter(make_connector(text, "sink", connectors.get(text.scheme, {}), where))
+    return dead_letter(make_connector(text, "sink", connectors.get(text.scheme, {}), where, folder))

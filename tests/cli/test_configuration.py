@@ -124,3 +124,73 @@ def test_an_option_of_a_stage_that_is_text_is_read_or_refused_with_its_place(squ
     done = invoke("check", "-c", "tuned.toml")
     assert done.exit_code == 2
     assert "tuned.toml: stages.square.concurrency: a whole number is needed" in done.output
+
+
+PATHS = """
+    flow = "jsonl:in.jsonl | inverse | jsonl:out.jsonl"
+    modules = ["inverses"]
+    [connectors.jsonl]
+    positions = "marks"
+    [stages.inverse]
+    on_error = { dead_letter = "jsonl:rejects.jsonl" }
+"""
+
+
+@pytest.fixture
+def inverses(write):
+    write("deep/inverses.py", "def inverse(n):\n    return 1 / n\n")
+    write("deep/in.jsonl", "1\n0\n")
+    return write("deep/inverses.toml", PATHS)
+
+
+def test_paths_of_a_configuration_lie_beside_it(inverses, folder):
+    done = invoke("run", "-c", "deep/inverses.toml")
+    assert (done.exit_code, done.output) == (0, "")
+    made = {each.name for each in (folder / "deep").iterdir() if each.is_file()}
+    assert made == {"in.jsonl", "out.jsonl", "rejects.jsonl", "marks", "inverses.py", "inverses.toml"}
+    assert [each.name for each in folder.iterdir()] == ["deep"]
+
+
+def test_paths_of_the_command_line_begin_where_they_are_typed(inverses, write, folder):
+    write("in.jsonl", "4\n0\n")
+    text = "jsonl:in.jsonl | inverse | jsonl:out.jsonl"
+    done = invoke("run", text, "-m", "deep/inverses.py", "-c", "deep/inverses.toml")
+    assert (done.exit_code, done.output) == (0, "")
+    assert (folder / "out.jsonl").read_text() == "0.25\n"
+    assert "ZeroDivisionError" in (folder / "deep/rejects.jsonl").read_text()
+
+
+def test_what_is_no_relative_path_is_left_as_it_is(write, folder):
+    write("deep/flat.toml", f'flow = "jsonl:{folder}/in.jsonl | str"\n')
+    write("in.jsonl", "1\n")
+    assert invoke("run", "-c", "deep/flat.toml").output == "1\n"
+    write("deep/flat.toml", 'flow = "sqlite:\\":memory:\\"?table=t | str"\n')
+    done = invoke("check", "-c", "deep/flat.toml")
+    assert done.exit_code == 2
+    assert "flat.toml" not in done.output, "refused by the connector, which wants a file"
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (
+            "[connectors.jsnl]\nfsync = true",
+            "connectors.jsnl: there is no connector of this name; there are jsonl,",
+        ),
+        ("[connectors.jsnl]", "did you mean 'jsonl'?"),
+        ("[connectors.jsonl]\nfsnc = true", "connectors.jsonl.fsnc: no such option; did you mean 'fsync'?"),
+        ("[connectors.jsonl]\npath = 'x'", "connectors.jsonl.path: no such option"),
+        ("[connectors.jsonl]\nmax_line = 'x'", "connectors.jsonl.max_line: a whole number is needed"),
+        ("[connectors.jsonl]\nfollow = 3", "connectors.jsonl.follow: true or false is needed"),
+        ("[connectors.jsonl]\nmax_line = 0", "not 0 (options of flow.toml: connectors.jsonl: max_line)"),
+        ("[connectors.pg]\ntabel = 'x'", "connectors.pg.tabel: no such option"),
+    ],
+)
+def test_options_of_connectors_are_refused_with_their_place(write, written, says):
+    """Also where no connector of the flow has them."""
+    write("in.jsonl", "")
+    write("flow.toml", f'flow = "jsonl:in.jsonl | str"\n{written}\n')
+    done = invoke("check", "-c", "flow.toml")
+    assert done.exit_code == 2
+    assert says in done.output
+    assert "flow.toml: connectors." in done.output
