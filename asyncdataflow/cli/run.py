@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import click
 
+from ..errors import DefinitionError, ParameterError, ShutdownTimeoutError
+from ..naming import annotate
 from .arguments import Asked, Prepared, flow_arguments, prepare, seconds
 from .calls import serve_calls
+from .closing import close
 from .failure import FAILED, reported
 from .output import Results
 from .parent import parent_option
@@ -77,9 +81,15 @@ def command(
 
 
 def _serve(prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None) -> int:
-    code, error = asyncio.run(_outcome(prepared, drain, stop, results, socket))
+    runner, error = asyncio.Runner(), None
+    try:
+        code, error = runner.run(_outcome(prepared, drain, stop, results, socket))
+    finally:
+        # Past the deadline whoever has not ended was told to, and is named in the error.
+        close(runner, 0.0 if isinstance(error, ShutdownTimeoutError) else stop)
     if error is None:
         return code
+    _hint(error, prepared, socket)
     try:
         raise error
     finally:
@@ -90,7 +100,7 @@ def _serve(prepared: Prepared, drain: float, stop: float, results: Results, sock
 async def _outcome(
     prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None
 ) -> tuple[int, Exception | None]:
-    """The exit code, or what is to be raised outside ``asyncio.run``, which breaks over some errors."""
+    """The exit code, or what is to be raised outside of the loop, which breaks over some errors."""
     try:
         if socket is not None:
             return await serve_calls(prepared, socket, drain_timeout=drain, stop_timeout=stop), None
@@ -100,6 +110,24 @@ async def _outcome(
     except Exception as error:  # noqa: BLE001 - raised by whom it is returned to
         return FAILED, error
     return served.exit_code, None
+
+
+def _hint(error: Exception, prepared: Prepared, socket: Path | None) -> None:
+    """Where the other way to run it may be meant."""
+    if not isinstance(error, DefinitionError | ParameterError):
+        return
+    if socket is not None:
+        annotate(
+            error,
+            "--socket is for a flow whose first step takes items; one that has a source runs without it",
+        )
+        return
+    with suppress(DefinitionError, ParameterError):
+        prepared.flow.open(prepared.params)
+        annotate(
+            error,
+            "where the first step takes items: run it with --socket PATH, and asyncdataflow send gives some",
+        )
 
 
 def _set_up_log(level: str) -> None:

@@ -125,6 +125,9 @@ class OpenRun(Generic[Out]):
         if failure is None:
             return
         if error is not None:
+            if any(error is each for each in self.failures):
+                # Raised by wait() in the block: it says all that there is to say.
+                return
             annotate(error, f"and the run of {self._name} failed: {describe_error(failure)}")
             return
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -12,17 +13,18 @@ import pytest
 
 from asyncdataflow import DataFlow, stage
 from asyncdataflow.cli.calls import serve_calls
+from asyncdataflow.errors import ShutdownTimeoutError
 from tests.cli.command import invoke
 
 
-def serve(definition, path, play, **options):
+def serve(definition, path, play, *, within=(30.0, 5.0), **options):
     """The exit code, while ``play`` does something beside it."""
 
     async def main():
         prepared = SimpleNamespace(flow=DataFlow(definition, **options), params=None)
         playing = asyncio.create_task(play())
         try:
-            return await serve_calls(prepared, path, 30.0, 5.0)
+            return await serve_calls(prepared, path, *within)
         finally:
             playing.cancel()
             await asyncio.wait([playing])
@@ -108,6 +110,23 @@ class TestItSaysThatItListens:
         with pytest.raises(ConnectionError):
             serve(definition, tmp_path / "socket", asyncio.Event().wait, **options)
         assert not any("listening" in each for each in told())
+
+
+def test_past_the_drain_s_deadline_workers_have_the_stop_s(tmp_path):
+    over = asyncio.Event()
+
+    async def stubborn(n):
+        kill()
+        asyncio.get_running_loop().call_later(0.3, over.set)
+        while not over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await over.wait()
+
+    path = tmp_path / "socket"
+    with pytest.raises(ShutdownTimeoutError, match="drain took over") as caught:
+        serve((stubborn,), path, lambda: send_item(path), within=(0.01, 0.02))
+    (note,) = caught.value.__notes__
+    assert "did not end within 0.02 s" in note
 
 
 def test_a_path_at_which_no_socket_can_be_made_is_refused(tmp_path):

@@ -133,9 +133,21 @@ def test_what_cannot_be_started_ends_with_two(squares, arguments):
     assert invoke("run", *arguments).exit_code == 2
 
 
-def test_a_flow_that_needs_items_cannot_be_started(write):
-    write("needs.py", "from asyncdataflow import DataFlow\nflow = DataFlow((str.upper,))\n")
-    assert invoke("run", "needs.py").exit_code == 2
+@pytest.mark.parametrize("step", ["str.upper", "lambda word: word"])
+def test_a_flow_that_needs_items_says_how_it_gets_some(write, step):
+    write("needs.py", f"from asyncdataflow import DataFlow\nflow = DataFlow(({step},))\n")
+    done = invoke("run", "needs.py")
+    assert done.exit_code == 2
+    assert "run it with --socket PATH, and asyncdataflow send gives some" in done.stderr
+    assert "--socket" in json.loads(invoke("run", "needs.py", "--json").stderr)["error"]["notes"][0]
+
+
+def test_a_flow_with_a_source_says_that_it_needs_no_socket(write):
+    write("has.py", "flow = (range(3), str)\n")
+    done = invoke("run", "has.py", "--socket", "has.sock")
+    assert done.exit_code == 2
+    assert "one that has a source runs without it" in done.stderr
+    assert "--socket" not in invoke("run", "has.py", "lost=1").stderr
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -144,7 +156,8 @@ def test_the_first_signal_drains(write, folder, number, expected):
     with program("run", "endless.py", cwd=folder) as process:
         first = process.stdout.readline()
         process.send_signal(number)
-        out, err = process.communicate(timeout=50)
+        # Not by communicate, which loses what readline has read ahead.
+        out, err = process.stdout.read(), process.stderr.read()
     assert process.returncode == expected, err
     ticks = [first.strip(), *out.splitlines()]
     assert ticks == [f"tick {number}" for number in range(len(ticks))]
@@ -160,6 +173,54 @@ def test_a_deadline_that_passes_ends_with_three(write, folder):
         _, err = process.communicate(timeout=50)
     assert process.returncode == 3, err
     assert "ticks" in err
+
+
+STUBBORN = """
+import asyncio
+
+from asyncdataflow import DataFlow
+
+async def one():
+    yield 1
+
+async def stubborn(item):
+    print("begun", flush=True)
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+
+async def careless(item):
+    global kept
+    kept = asyncio.create_task(stubborn(item), name="careless")
+    await asyncio.sleep(0)
+
+flow = DataFlow((one, stubborn))
+leaves = DataFlow((one, careless))
+"""
+
+
+def test_what_swallows_its_cancellation_does_not_hold_up_the_end(write, folder):
+    write("stubborn.py", STUBBORN)
+    timeouts = ["--drain-timeout", "0.1", "--stop-timeout", "0.1"]
+    with program("run", "stubborn.py", *timeouts, cwd=folder) as process:
+        try:
+            process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=50)
+        finally:
+            process.kill()
+    assert process.returncode == 3, err
+    assert "stubborn (definition[1]) swallows its cancellation" in err
+    assert "left behind" not in err, "told once"
+
+
+def test_a_task_that_a_stage_has_left_does_not_hold_up_the_end_either(write, folder):
+    write("stubborn.py", STUBBORN)
+    code, out, err = run_program("run", "stubborn.py:leaves", "--stop-timeout", "0.1", cwd=folder)
+    assert (code, out) == (0, ["begun"])
+    assert err.splitlines()[-1].endswith("left behind, since it swallows its cancellation: careless")
 
 
 def test_whoever_reads_may_stop_reading(write, folder):
