@@ -185,7 +185,19 @@ def _tuned(
     try:
         return overridden(flow, options)
     except (TypeError, ValueError) as error:
-        raise Refused(str(error)) from error
+        raise Refused(str(error), where=_where(flow, options, configuration)) from error
+
+
+def _where(
+    flow: DataFlow[Any, Any], options: Mapping[str, Mapping[str, Any]], configuration: Configuration
+) -> str:
+    """Which of the options are wrong by themselves, and where they are written."""
+    for name, each in options.items():
+        try:
+            overridden(flow, {name: each})
+        except (TypeError, ValueError):
+            return f"{configuration.path}: stages.{name}" if name in configuration.stages else "--workers"
+    return ""
 
 
 def _params(

@@ -25,6 +25,7 @@ __all__ = ("Configuration", "read_configuration")
 _VARIABLE: Final = re.compile(
     r"\$(?:\$|\{(?P<name>[A-Za-z_]\w*)(?::(?P<blank>\s*)(?P<default>[^{}]*))?\}|(?P<other>\{[^}]*\}?)?)"
 )
+_LOADED: Final = ("flow", "modules")
 _OF_SHELLS: Final = ("-", "=", "?", "+")
 """Behind the colon these mean something else in a shell."""
 _KINDS: Final[Mapping[str, type]] = {
@@ -87,6 +88,8 @@ def read_configuration(
         raise Refused(f"{error.strerror}", where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refused(str(error), where=str(path)) from None
+    except RecursionError:
+        raise Refused("it nests too deep", where=str(path)) from None
     _refuse_unknown(written, path)
     told = _Filled(path, secrets, environment).table(written, "")
     for name in ("stages", "connectors"):
@@ -107,6 +110,8 @@ def _refuse_unknown(written: Mapping[str, Any], path: Path) -> None:
             raise Refused(f"{name}: no such key{nearest(name, _KINDS)}", where=str(path))
         if not isinstance(value, _KINDS[name]):
             raise Refused(f"{name}: {_TOLD[_KINDS[name].__name__]} is needed", where=str(path))
+    if not all(isinstance(each, str) for each in written.get("modules", [])):
+        raise Refused("modules: each is text, the name of a module or its file", where=str(path))
     for name in written.get("service", {}):
         if name not in _SERVICE:
             raise Refused(f"service.{name}: no such key{nearest(name, _SERVICE)}", where=str(path))
@@ -154,6 +159,9 @@ class _Filled:
         if found[0] == "$$":
             return "$"
         name, default = found["name"], found["default"]
+        if key in _LOADED and found[0].startswith("${"):
+            # A variable could name any code, and add steps to a text.
+            raise self._refusal(key, "what is loaded stands here as it is, and never in the environment")
         if found["other"] is not None:
             raise self._refusal(
                 key, "${ begins no variable: write ${NAME} or ${NAME:default}, and $$ for a dollar sign"

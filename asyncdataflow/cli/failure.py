@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import traceback
 from collections.abc import Callable
@@ -15,7 +16,17 @@ from ..errors import DefinitionError, MissingExtraError, ParameterError, Shutdow
 from ..naming import describe_error
 from .output import OutputClosed, say, say_as_json
 
-__all__ = ("FAILED", "INTERRUPTED", "LEFT_BEHIND", "USAGE", "Refused", "line_of", "refuse", "reported")
+__all__ = (
+    "FAILED",
+    "INTERRUPTED",
+    "LEFT_BEHIND",
+    "USAGE",
+    "Refused",
+    "line_of",
+    "refuse",
+    "reported",
+    "trace_of",
+)
 
 P = ParamSpec("P")
 
@@ -25,6 +36,8 @@ LEFT_BEHIND: Final = 3
 INTERRUPTED: Final = 130
 
 _PACKAGE: Final = str(Path(__file__).resolve().parents[1])
+_OURS: Final = (_PACKAGE, "<frozen importlib", importlib.__file__)
+"""Where frames begin that say nothing to a user: our own, and those by which a module is loaded."""
 
 
 class Refused(Exception):  # noqa: N818 - an ending of the command, told to whoever typed it
@@ -80,7 +93,7 @@ def line_of(error: BaseException) -> str:
     theirs = [
         each
         for each in frames
-        if not each.filename.startswith((_PACKAGE, "<frozen")) and not each.filename.endswith("click/core.py")
+        if not each.filename.startswith(_OURS) and not each.filename.endswith("click/core.py")
     ]
     return f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else ""
 
@@ -98,7 +111,7 @@ def _tell(error: Exception, code: int, *, as_json: bool, whole: bool) -> None:
         say_as_json(_as_dict(error, code), err=True)
         return
     if code == FAILED:
-        text = _trace_of(error, whole=whole)
+        text = trace_of(error, whole=whole)
     else:
         where = f"{error.where}: " if isinstance(error, Refused) and error.where else ""
         trace = error.trace if isinstance(error, Refused) else ""
@@ -106,8 +119,13 @@ def _tell(error: Exception, code: int, *, as_json: bool, whole: bool) -> None:
     say(text, err=True)
 
 
-def _trace_of(error: BaseException, *, whole: bool) -> str:
-    """The traceback without our own frames, where any other is left or notes say what has failed."""
+def trace_of(error: BaseException, *, whole: bool) -> str:
+    """The traceback without our own frames, where any other is left or notes say what has failed.
+
+    Args:
+        error: What was raised.
+        whole: With our own all the same.
+    """
     told = traceback.TracebackException.from_exception(error)
     if whole:
         return "".join(told.format()).rstrip()
@@ -118,10 +136,10 @@ def _trace_of(error: BaseException, *, whole: bool) -> str:
         if each is None or each in seen:
             continue
         seen.append(each)
-        theirs = [frame for frame in each.stack if not frame.filename.startswith(_PACKAGE)]
+        theirs = [frame for frame in each.stack if not frame.filename.startswith(_OURS)]
         if theirs:
             each.stack = traceback.StackSummary.from_list(theirs)
-        elif each.__notes__:
+        elif each.__notes__ or isinstance(error, SyntaxError):
             # Without its heading too.
             each.stack = None  # type: ignore[assignment]
         chain += [each.__cause__, each.__context__, *(each.exceptions or ())]

@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import re
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +22,7 @@ from ..errors import DefinitionError, MissingExtraError
 from ..naming import nearest
 from ..operators import BARE
 from ..stage import Composable
-from .failure import Refused, line_of
+from .failure import Refused, line_of, trace_of
 
 __all__ = ("is_text", "load", "load_module")
 
@@ -81,6 +80,8 @@ def load_module(name: str, folder: Path) -> ModuleType:
     Raises:
         Refused: There is none, or its code raises.
     """
+    if "\0" in name or not (name.endswith(".py") or all(name.split("."))):
+        raise Refused(f"{name!r} is no name of a module; write module:flow, or path.py:flow")
     try:
         if name.endswith(".py"):
             return _from_file(folder / name)
@@ -95,7 +96,7 @@ def load_module(name: str, folder: Path) -> ModuleType:
         ) from None
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            hint = f"; is {name}.py meant?" if (folder / f"{name}.py").exists() else ""
+            hint = f"; is {name}.py meant?" if _is_there(folder / f"{name}.py") else ""
             raise Refused(f"there is no module {name!r} in {folder} or where Python looks{hint}") from None
         raise _failed(name, error) from error
     except (Exception, asyncio.CancelledError) as error:
@@ -105,7 +106,7 @@ def load_module(name: str, folder: Path) -> ModuleType:
 def _from_file(path: Path) -> ModuleType:
     """The module of a file, under the name by which worker processes find it again."""
     path = path.resolve()
-    if not path.is_file():
+    if not _is_there(path):
         raise Refused(f"there is no file {path}")
     top, name = path.parent, path.stem
     while (top / "__init__.py").exists():
@@ -120,6 +121,14 @@ def _from_file(path: Path) -> ModuleType:
             + "; give the file another name"
         )
     return module
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A name that is too long, for one.
+        return False
 
 
 def _look_in(folder: Path) -> None:
@@ -162,5 +171,5 @@ def _failed(name: str, error: BaseException) -> Refused:
         return Refused(str(error), where=line_of(error))
     where = error.filename if isinstance(error, SyntaxError) and error.filename else ""
     place = f"{where}:{error.lineno}" if isinstance(error, SyntaxError) and where else line_of(error)
-    trace = "".join(traceback.format_exception(error)).rstrip()
+    trace = trace_of(error, whole=False)
     return Refused(f"{name} cannot be loaded: {type(error).__name__}: {error}", where=place, trace=trace)

@@ -126,7 +126,8 @@ def _hint(error: Exception, prepared: Prepared, socket: Path | None) -> None:
         prepared.flow.open(prepared.params)
         annotate(
             error,
-            "where the first step takes items: run it with --socket PATH, and asyncdataflow send gives some",
+            "parameters are written NAME=VALUE; where the first step takes items instead: "
+            "run it with --socket PATH, and asyncdataflow send gives some",
         )
 
 

@@ -95,6 +95,11 @@ def test_a_value_that_is_one_variable_stands_for_any_kind(read):
         ("[params]\nx = '${A:${B:1}}'", "params.x: ${ begins no variable"),
         ("[params]\nx = '${A'", "params.x: ${ begins no variable"),
         ("[params]\nx = '${1}'", "$$ for a dollar sign"),
+        ("flow = '${A}'", "flow: what is loaded stands here as it is, and never in the environment"),
+        ("flow = 'jsonl:${A} | str'", "flow: what is loaded"),
+        ("modules = ['a', '${A:b}']", "modules: what is loaded"),
+        ("modules = [3]", "modules: each is text"),
+        ("x = " + 100_000 * "[", "it nests too deep"),
         ("x = = 1", "line 1"),
     ],
 )
@@ -194,3 +199,25 @@ def test_options_of_connectors_are_refused_with_their_place(write, written, says
     assert done.exit_code == 2
     assert says in done.output
     assert "flow.toml: connectors." in done.output
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (
+            "[stages.sqare]\ntimeout = 1",
+            "flow.toml: stages.sqare: stage 'sqare': the flow has no stage of this name",
+        ),
+        (
+            "[stages.square]\nconcurrency = -2",
+            "flow.toml: stages.square: stage(concurrency=): a whole number",
+        ),
+        ("[stages.square]\ntimeout = nan", "flow.toml: stages.square: stage(timeout=): more than 0"),
+    ],
+)
+def test_an_option_that_a_stage_refuses_is_told_with_its_place(squares, write, written, says):
+    write("flow.toml", f"flow = 'squares.py'\n{written}\n")
+    done = invoke("check", "-c", "flow.toml")
+    assert done.exit_code == 2
+    assert says in done.output
+    assert "--workers: stage 'lost'" in invoke("check", "squares.py", "--workers", "lost=2").output

@@ -146,3 +146,21 @@ def test_functions_of_a_path_are_found_by_worker_processes(write, folder):
     )
     code, out, err = run_program("run", "processes.py:flow", cwd=folder)
     assert (code, out, err) == (0, ["0", "2", "4"], "")
+
+
+@pytest.mark.parametrize("target", ["", ":flow", "a..b", "\0.py", "a\0b", "a" * 5000, "a" * 5000 + ".py"])
+def test_what_can_be_no_name_is_refused_in_a_sentence(folder, target):
+    done = invoke("check", target)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("text", "line"), [("import json\njson.loads('{')", 2), ("\nbroken(", 2)])
+def test_a_module_that_fails_is_told_by_its_own_lines(write, text, line):
+    path = write("fails_to_load.py", text)
+    done = invoke("check", "fails_to_load.py")
+    assert done.exit_code == 2
+    assert f'File "{path}", line {line}' in done.stderr
+    assert "asyncdataflow/cli" not in done.stderr
+    assert "importlib" not in done.stderr
