@@ -77,9 +77,6 @@ def compile_definition(
         DefinitionError: The definition can be known to be wrong; says where, and what to write.
     """
     reader = _Reader()
-    if isinstance(definition, Tuned):
-        reader.options = definition.options
-        definition, names = definition.definition, definition.names
     tree = reader.definition(definition, names, "definition")
     graph = wire(tree, feed=feed)
     found = problems(graph)
@@ -96,11 +93,17 @@ class _Reader:
 
     def __init__(self) -> None:
         self.resources: dict[str, Any] = {}
-        self.options: Mapping[str, Mapping[str, Any]] = {}
+        self._options: dict[str, Mapping[str, Any]] = {}
         self._open: list[Any] = []
 
     def definition(self, definition: Any, names: Names | None, path: str) -> Node:
         """A whole definition: text, or a step; a tuple is a sequence here."""
+        while isinstance(definition, Tuned):
+            for written, options in definition.options.items():
+                # What is told from further outside wins.
+                here = f"{path}{written.removeprefix('definition')}"
+                self._options[here] = {**options, **self._options.get(here, {})}
+            definition, names = definition.definition, definition.names
         if isinstance(definition, str):
             return parse(definition, names, path, self._member)
         return series([self._member(definition, path, within_group=True)], path)
@@ -118,7 +121,7 @@ class _Reader:
         return self._tuned(_leaf(thing, path))
 
     def _tuned(self, leaf: Leaf) -> Leaf:
-        options = self.options.get(leaf.path)
+        options = self._options.get(leaf.path)
         return leaf if options is None else Leaf(stage(leaf.stage, **options), leaf.path)
 
     def _container(self, thing: Any, path: str, within_group: bool) -> Node:

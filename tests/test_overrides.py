@@ -85,3 +85,18 @@ def test_what_cannot_be_is_refused(options, error, says):
     flow = DataFlow((range(3), stage(a, on_error=dead_letter([].append))))
     with pytest.raises(error, match=says):
         overridden(flow, options)
+
+
+def test_what_has_other_options_already_may_have_more():
+    once = overridden(DataFlow((range(3), a, b)), {"a": {"concurrency": 4, "timeout": 1.0}})
+    twice = overridden(once, {"a": {"timeout": 2.0}, "b": {"buffer": 7}}).graph.by_name
+    assert (twice["a"].concurrency, twice["a"].timeout) == (4, 2.0)
+    assert twice["b"].buffer.items == 7
+
+
+def test_what_has_other_options_is_a_step_too():
+    for inner in (DataFlow((range(3), a)), DataFlow("numbers | a", {"numbers": range(3), "a": a})):
+        outer = DataFlow((overridden(inner, {"a": {"concurrency": 4}}), b))
+        assert [outer.graph.by_name[each].concurrency for each in ("a", "b")] == [4, 1]
+        again = overridden(outer, {"a": {"concurrency": 2}, "b": {"concurrency": 3}})
+        assert [again.graph.by_name[each].concurrency for each in ("a", "b")] == [2, 3]
