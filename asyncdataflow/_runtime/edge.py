@@ -113,6 +113,13 @@ class Edge(Generic[T]):
         return self.queue.popleft
 
     @property
+    def busy(self) -> int:
+        """How much lies here, for choosing the freest in a stretch: one who waits counts below nothing."""
+        waiting = len(self._getters)
+        # Of those who wait one is woken, for the first item.
+        return len(self.queue) + self._store.held - (waiting - 1 if waiting and self.queue else waiting)
+
+    @property
     def promised(self) -> int:
         """Items that are for those who were woken."""
         return self._grants

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ChannelClosed
-from ..operators.protocol import ItemOperator, StreamOperator
+from ..operators.protocol import Delivery, ItemOperator, StreamOperator
 from ..stage import Stage
 from .call import Call, Calls
 from .channel import Receiver, Sender
 from .clock import Limiter, time_of
+from .forks import Lay
 from .leaving import Leaving
 from .meter import Meter
 from .pull import NOTHING
@@ -39,6 +40,7 @@ class Making:
         tracks: Its items are ``Tracked``, because a source of the run is answered.
 
     Attributes:
+        branches: As given.
         counters: Its figures, but for a stretch under way.
         leaving: How its workers are cancelled.
         meter: Where its workers leave their time.
@@ -66,7 +68,7 @@ class Making:
         sort = TrackedSupervisor if tracks else Supervisor
         self.supervisor = sort(stage, self.counters, dead_letters)
         self.leaving = Leaving()
-        self._branches = branches
+        self.branches = branches
         self._many = stage.call is not None and stage.call.many
         self._loop = asyncio.get_running_loop()
         clock = inlets[0].channel.baton.clock if inlets else time_of(self._loop)
@@ -118,6 +120,10 @@ class Making:
     def watched_source(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
         """What sends an item of a source, as a stretch shall call it."""
         return lay
+
+    def watched_ways(self, lays: Mapping[str, Lay]) -> Mapping[str, Lay]:
+        """What sends an item as it is, by what the function says of it, as a stretch shall call it."""
+        return lays
 
     async def _made(self, call: Call, item: Any) -> Any:
         """What the stage makes of an item, under its policies."""
@@ -179,15 +185,20 @@ class Making:
         operator = self._operator
         if operator is None:
             return await call.one(item)
-        result = item if self.stage.fn is None else await call.one(item)
-        return list(operator.decide(item, result, self._branches))
+        return self.deliveries(item, item if self.stage.fn is None else await call.one(item))
 
     async def _tracked_once(self, call: Call, item: Tracked) -> Any:
         operator = self._operator
         if operator is None:
             return made_of(item, await call.one(item.item))
-        result = item.item if self.stage.fn is None else await call.one(item.item)
-        return parts_of_item(item, operator.decide(item.item, result, self._branches))
+        return self.deliveries(item, item.item if self.stage.fn is None else await call.one(item.item))
+
+    def deliveries(self, item: Any, result: Any) -> list[Delivery]:
+        """What goes where of an item, of which the operator's function has said so."""
+        assert self._operator is not None, "of a stage that has one"  # noqa: S101 - for the type checker
+        if self.tracks:
+            return parts_of_item(item, self._operator.decide(item.item, result, self.branches))
+        return list(self._operator.decide(item, result, self.branches))
 
     async def emit(self, made: Any) -> None:
         """Send what was made of an item, if anything, and count it."""

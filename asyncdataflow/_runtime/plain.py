@@ -95,6 +95,7 @@ class PlainLoop:
         self.awaits = call.awaits
         self.function, self.lay = work.watched(call.direct, lay, awaits=call.awaits)
         self.none = NO_RESULT if work.outlet.keeps_none else None
+        self._free = work.outlet.free
         self._probe = Probe(self._baton)
         self.suspends = False
         self.began = 0.0
@@ -103,7 +104,7 @@ class PlainLoop:
 
     async def run(self) -> None:
         """Work to the end of the input."""
-        work, channel, free = self._work, self._channel, self._work.outlet.free
+        work, channel, free = self._work, self._channel, self._free
         stretch = self._in_stretch
         turn = self._turn = Turn(asyncio.get_running_loop(), len(work.outlet.channels))
         meter = self._meter

@@ -12,6 +12,7 @@ from ..operators.protocol import ALL, ANY, Delivery
 from .baton import Way
 from .channel import Channel, Sender
 from .fan import Fan
+from .forks import Forks
 from .meter import UNCOUNTED, Meter
 
 __all__ = ("Discard", "Edges", "LineUp", "Outlet", "Results", "send_to_all", "send_to_any")
@@ -50,6 +51,9 @@ class Outlet(Protocol):
 
     def laying(self) -> Callable[[Any], None] | None:
         """What sends in a stretch; ``None`` where it takes more than to put an item into each edge."""
+
+    def forks(self) -> Forks | None:
+        """What chooses a branch for each item, in a stretch; ``None`` as for :meth:`laying`."""
 
     def lining_up(self) -> LineUp | None:
         """What sends in a stretch that has filled what is behind; ``None`` where that is not one edge."""
@@ -100,6 +104,9 @@ class Discard:
 
     def laying(self) -> None:
         """Nothing takes what it returns."""
+
+    def forks(self) -> None:
+        """There are no branches."""
 
     def lining_up(self) -> None:
         """Nothing ever has to."""
@@ -161,6 +168,10 @@ class Results:
         lay = self._sender.channel.laying()
         place = self._place
         return lay if place is None else lambda value: lay((place, value))
+
+    def forks(self) -> Forks:
+        """All goes the same way."""
+        return Forks(self.channels, [self.laying()])
 
     def lining_up(self) -> LineUp | None:
         """With the place."""
@@ -254,9 +265,18 @@ class Edges:
 
     def laying(self) -> Callable[[Any], None] | None:
         """Into every edge, unless two of them share a channel, or one is bounded by more than a number."""
-        if len(set(self.channels)) < len(self.channels) or not all(each.is_bare for each in self.channels):
+        return self._lay if self._are_bare else None
+
+    def forks(self) -> Forks | None:
+        """As above; nor if a branch begins with several stages."""
+        if not self._are_bare or len(self._all) > len(self._branches):
             return None
-        return self._lay
+        return Forks(self.channels, [sender.laying() for sender in self._all])
+
+    @property
+    def _are_bare(self) -> bool:
+        alone = len(set(self.channels)) == len(self.channels)
+        return alone and all(each.is_bare for each in self.channels)
 
     def lining_up(self) -> LineUp | None:
         """Into the edge, if there is only one."""

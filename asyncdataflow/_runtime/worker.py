@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import EndOfChannel
 from ..holes import HOLE
-from ..operators.protocol import BatchOperator, StreamOperator
+from ..operators.protocol import BatchOperator, ItemOperator, StreamOperator
 from .batches import Batches
 from .by_key import KeyedLoop
 from .call import Call
@@ -31,6 +31,7 @@ from .plain import PlainLoop
 from .pull import NOTHING
 from .reading import Loop
 from .relay import Relay
+from .routed import RoutedLoop
 from .tally import AtWork
 from .together import write_together
 from .tracked_operator import TrackedInlet, origins_of
@@ -169,6 +170,8 @@ class Work(Expanding):
     def _in_stretches(self) -> list[Loop]:
         """Of a stage on the loop; none, where its items have to be taken one by one."""
         stage, lay = self.stage, self._lay
+        if self._operator is not None:
+            return self._routed(self._operator)
         sorted_ = stage.concurrency > 1 and (stage.ordered or stage.key is not None)
         if lay is None or (self.tracks and sorted_) or not self._is_plain():
             return []
@@ -182,6 +185,15 @@ class Work(Expanding):
         elif sorted_:
             sort = functools.partial(OrderedLoop, relay=self._relay, order=self._order)
         return [functools.partial(self._plain, lay, sort)] * stage.concurrency
+
+    def _routed(self, operator: ItemOperator) -> list[Loop]:
+        """Of a stage that chooses where an item goes."""
+        called = self.stage.fn is None or self.calls.is_direct
+        forks = self.outlet.forks() if called and self.stage.concurrency == 1 and self._is_bare() else None
+        if forks is None or not (operator.fans_out or len(forks.channels) == 1):
+            return []
+        sort = functools.partial(RoutedLoop, operator=operator, forks=forks)
+        return [functools.partial(self._plain, forks.lay, sort)]
 
     def _item_by_item(self) -> list[Loop]:
         stage = self.stage
@@ -200,8 +212,12 @@ class Work(Expanding):
 
     def _is_plain(self) -> bool:
         """At most one item of each, and nothing to do on the way."""
+        return self.stage.operator is None and self.calls.is_direct and self._is_bare()
+
+    def _is_bare(self) -> bool:
+        """Nothing but the call is between taking an item and sending what was made of it."""
         stage = self.stage
-        if not self.calls.is_direct or self.limiter is not None or stage.operator is not None:
+        if self.limiter is not None:
             return False
         for each in self.inlets:
             if not each.channel.is_bare:

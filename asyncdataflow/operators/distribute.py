@@ -73,6 +73,10 @@ class Route(ItemOperator):
             places.append(branches.index(name))
         return [(place, item) for place in dict.fromkeys(places)]
 
+    def places(self, branches: Sequence[str | None]) -> Mapping[str, int]:
+        """The names."""
+        return {name: branches.index(name) for name in branches if name is not None}
+
 
 @dataclass(frozen=True)
 class Partition(ItemOperator):

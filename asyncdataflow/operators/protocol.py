@@ -10,7 +10,7 @@ operator* takes whole streams apart and has one worker to itself.
 from __future__ import annotations
 
 import abc
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from ..stage import Operator
@@ -71,6 +71,14 @@ class ItemOperator(Operator, abc.ABC):
         Raises:
             ItemError: The item cannot be placed; subject to ``on_error=``.
         """
+
+    def places(self, branches: Sequence[str | None]) -> Mapping[str, int]:
+        """Of which texts it is known beforehand that the item goes to one branch as it is, and to which.
+
+        Args:
+            branches: As of :meth:`decide`, which need not be asked where the function returns one of these.
+        """
+        return {}
 
 
 class BatchOperator(Operator, abc.ABC):

@@ -5,12 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
+from .._runtime.job import LaneIterator
 from .._runtime.keyed import Keyed
 from .._runtime.pull import NOTHING
 
-__all__ = ("Heard", "Lines")
+__all__ = ("Heard", "Keeper", "Lines")
+
+
+class Keeper(Protocol):
+    """What a stage needs of the ledger."""
+
+    def report(self, rule: str, seen: str) -> None:
+        """A rule was broken."""
+
+    def heard(self, iterator: LaneIterator, item: Any, stage: str) -> None:
+        """The loop has got an item of an iterator in a thread, or its end."""
 
 
 class Heard(AsyncIterator[Any]):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import weakref
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final
 
 from .._runtime.baton import Probe, Stretch
 from .._runtime.call import Call
 from .._runtime.chunked import Chunked
+from .._runtime.forks import Lay
 from .._runtime.job import LaneIterator
 from .._runtime.pull import NOTHING, PullAhead
 from .._runtime.relay import Relay
@@ -20,26 +21,16 @@ from .._runtime.worker import Loop, Work
 from ..errors import ChannelClosed
 from ..operators.accumulate import Batch
 from ..operators.combine import Concat
-from ..operators.protocol import StreamOperator
+from ..operators.protocol import Delivery, StreamOperator
 from .injection import Injector, UnreliableItems
 from .observed_chunks import ObservedChunked
-from .observed_lines import Heard, Lines
+from .observed_lines import Heard, Keeper, Lines
 from .trace import Trace
 
-__all__ = ("Keeper", "ObservedWork")
+__all__ = ("ObservedWork",)
 
 _MOMENT: Final = 1e-6
 """Seconds that sums of times may be off by."""
-
-
-class Keeper(Protocol):
-    """What a stage needs of the ledger."""
-
-    def report(self, rule: str, seen: str) -> None:
-        """A rule was broken."""
-
-    def heard(self, iterator: LaneIterator, item: Any, stage: str) -> None:
-        """The loop has got an item of an iterator in a thread, or its end."""
 
 
 class ObservedWork(Work):
@@ -237,6 +228,29 @@ class ObservedWork(Work):
 
         return call, lay_one
 
+    def watched_ways(self, lays: Mapping[str, Lay]) -> Mapping[str, Lay]:
+        """As in ``Work``."""
+
+        def lay_one(way: str, lay: Lay, item: Any) -> None:
+            said = self._outcomes.get(self._next_to_leave)
+            if said != way:
+                self._broken("B16", f"{self.stage.title} sends an item to {way}, of which it said {said}")
+            self._leaves(said)
+            lay(item)
+
+        return {way: functools.partial(lay_one, way, lay) for way, lay in lays.items()}
+
+    def deliveries(self, item: Any, result: Any) -> list[Delivery]:
+        """As in ``Work``."""
+        made = super().deliveries(item, result)
+        number, holder = self._numbers.get(asyncio.current_task()), self.inlets[0].channel.baton.holder
+        if number in self._outcomes:
+            # The function was called in a stretch, which drops it at once where there is nothing to send.
+            self._outcomes[number] = made
+            if not made and isinstance(holder, Stretch) and holder.tally is self.counters:
+                self._leaves(made)
+        return made
+
     def passing(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """As in ``Work``."""
 
@@ -250,7 +264,7 @@ class ObservedWork(Work):
         """What a function made; an undisturbed stretch drops it at once where it is no result."""
         self._trace.note(f"{self.stage.title} makes {{}} of {{}}", made, item)
         kept = isinstance(holder, Probe | Relay) or self.inlets[0].channel.baton.holder is not holder
-        if made is not None or self.outlet.keeps_none or kept:
+        if made is not None or self.outlet.keeps_none or self._operator is not None or kept:
             self._outcomes[self._numbers[asyncio.current_task()]] = made
             self._check_waiting(2 * self.stage.concurrency)
         elif self._sorted:

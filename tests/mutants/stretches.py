@@ -90,6 +90,43 @@ MUTANTS = (
         "        self.end()\n",
     ),
     Mutant(
+        "branch taken to be roomy",
+        "where a stretch is as long as the emptiest branch has room, another gets more than fit there",
+        "_runtime/forks.py",
+        """\
+        if items <= self._least:
+            return self._named
+""",
+        """\
+        if items:
+            return self._named
+""",
+    ),
+    Mutant(
+        "branch left asleep",
+        "who waits for an item of one branch is told of it only when somebody looks at another",
+        "_runtime/routed.py",
+        """\
+        self._will_look = False
+        if self._baton.holder is self._stretch:
+            self._baton.drop()
+""",
+        """\
+        self._will_look = False
+""",
+    ),
+    Mutant(
+        "choice that goes on",
+        "a worker that has waited for where an item goes takes the branches to be as it left them",
+        "_runtime/routed.py",
+        """\
+                if type(result) is stretch.usual and result in ways:
+""",
+        """\
+                if type(result) is str and result in ways:
+""",
+    ),
+    Mutant(
         "somebody looks into a stretch",
         "what lies in an edge is counted without making up the books first",
         "_runtime/sending.py",

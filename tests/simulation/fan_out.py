@@ -22,10 +22,14 @@ def _branch(name: str, how: str, buffer: int) -> Any:
     async def on_the_loop(item: Any) -> tuple[str, Any]:
         return name, await step(item)
 
+    async def quickly(item: Any) -> tuple[str, Any]:
+        return name, await quick_step(item)
+
     def in_a_thread(item: Any) -> tuple[str, Any]:
         return name, thread_step(item)
 
-    return stage(in_a_thread if how == "thread" else on_the_loop, name=name, retry=FIRM, buffer=buffer)
+    function = {"loop": on_the_loop, "quick": quickly, "thread": in_a_thread}[how]
+    return stage(function, name=name, retry=FIRM, buffer=buffer)
 
 
 def _of(results: Sequence[tuple[str, Any]], name: str) -> list[Any]:
@@ -101,6 +105,73 @@ def route_to_several_and_to_none() -> Built:
     return flow, claim
 
 
+def _where(n: int) -> Any:
+    """Mostly one branch of three, and whatever else may be said."""
+    return ("a", "b", "a", None, ["a", "c"], "b", [], "a", "b", "c")[n % 10]
+
+
+def _to(results: list[tuple[str, int]], name: str, items: int) -> None:
+    there = [n for n in range(items) if name in ([_where(n)] if n % 10 != 4 else _where(n))]
+    assert _of(results, name) == there
+
+
+def route_of_many() -> Built:
+    """Runs of items for each branch, of which one is slow and has little room."""
+    choose = route(_where, retry=FIRM, buffer=20)
+    branches = _branches("quick", "quick", "loop", buffer=12) | {"c": _branch("c", "loop", 2)}
+    flow = DataFlow((Spaced(range(80), 0.02), choose, branches))
+
+    def claim(results: list[tuple[str, int]]) -> None:
+        for name in "abc":
+            _to(results, name, 80)
+        assert len(results) == 72
+
+    return flow, claim
+
+
+def route_that_asks() -> Built:
+    """The same by a function that suspends now and then, into edges with room for all."""
+
+    async def ask(n: int) -> Any:
+        return _where(await quick_step(n))
+
+    choose = route(ask, retry=FIRM, buffer=20)
+    flow = DataFlow((Spaced(range(80), 0.02), choose, _branches("quick", "quick", "quick", buffer=80)))
+
+    def claim(results: list[tuple[str, int]]) -> None:
+        for name in "abc":
+            _to(results, name, 80)
+        assert len(results) == 72
+
+    return flow, claim
+
+
+def split_of_many() -> Built:
+    """Runs of parts, of which those for one branch find less room."""
+    halves = split(lambda n: (n, -n), retry=FIRM, buffer=20)
+    branches = _branches("quick", buffer=12) | {"b": _branch("b", "quick", 7)}
+    flow = DataFlow((Spaced(range(60), 0.02), halves, branches))
+
+    def claim(results: list[tuple[str, int]]) -> None:
+        assert _of(results, "a") == list(range(60))
+        assert _of(results, "b") == [-n for n in range(60)]
+        assert len(results) == 120
+
+    return flow, claim
+
+
+def balance_of_many() -> Built:
+    """Runs of items for whichever is free."""
+    branches = _branches("quick", "quick", "loop", buffer=12)
+    flow = DataFlow((Spaced(range(60), 0.02), balance(buffer=20), branches))
+
+    def claim(results: list[tuple[str, int]]) -> None:
+        assert sorted(n for _, n in results) == list(range(60))
+        assert all(_of(results, name) == sorted(_of(results, name)) for name in "abc")
+
+    return flow, claim
+
+
 def balance_among_the_free() -> Built:
     flow = DataFlow((Spaced(range(12)), balance, _branches("loop", "thread", "loop", buffer=1)))
 
@@ -130,6 +201,10 @@ SHAPES = (
     Shape(broadcast_by_several_workers),
     Shape(split_into_parts),
     Shape(route_to_several_and_to_none),
+    Shape(route_of_many),
+    Shape(route_that_asks),
+    Shape(split_of_many),
+    Shape(balance_of_many),
     Shape(balance_among_the_free),
     Shape(partition_by_key),
 )
