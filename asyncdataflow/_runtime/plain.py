@@ -173,6 +173,8 @@ class PlainLoop:
                     lay(result)
                     result = None  # Else it lives until the next one is made.
                     continue
+                if result is none and stretch.usual is not None:
+                    continue
                 if result is not none:
                     self._usual = type(checked(result))
                 if self._baton.holder is not stretch:
@@ -205,6 +207,8 @@ class PlainLoop:
                 if type(result) is stretch.usual:
                     lay(result)
                     result = None  # Else it lives until the next one is made.
+                    continue
+                if result is none and stretch.usual is not None:
                     continue
                 if is_awaited(type(result)):
                     result = await result

@@ -17,6 +17,8 @@ MUTANTS = (
                     lay(result)
                     result = None  # Else it lives until the next one is made.
                     continue
+                if result is none and stretch.usual is not None:
+                    continue
                 if result is not none:
                     self._usual = type(checked(result))
                 if self._baton.holder is not stretch:
