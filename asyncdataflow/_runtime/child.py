@@ -116,11 +116,14 @@ class _Worker:
     def _calls(self, function: Callable[..., Any], message: Message) -> None:
         """Make calls up to the first that fails; one that has not begun leaves no trace."""
         self._failed = False
+        answers, begin = self._answers, self._pipe.begin
         try:
             for request in parts(message):
-                self._answers.look_in()
-                self._pipe.begin()
-                self._answers.add(_made_of(function, request))
+                answers.look_in()
+                begin()
+                args, kwargs = _arguments(request)
+                answers.add(_result(function(*args, **kwargs)))
+                del args, kwargs  # Else they live until the next ones come.
         except _ParentGone:
             raise
         except BaseException as error:  # noqa: BLE001 - told to the parent whatever it is
@@ -228,12 +231,6 @@ def _made(stack: contextlib.ExitStack, payload: bytes) -> Callable[..., Any]:
     function, kwargs, per_worker = unpickled(payload)
     own = {name: enter(stack, make()) for name, make in cast("Mapping[str, Any]", per_worker).items()}
     return functools.partial(function, **kwargs, **own)
-
-
-def _made_of(function: Callable[..., Any], request: memoryview) -> bytes:
-    """The pickled result of one call."""
-    args, kwargs = _arguments(request)
-    return _result(function(*args, **kwargs))
 
 
 def _arguments(request: memoryview) -> Any:

@@ -197,12 +197,14 @@ class Chunk(Job):
                 items.append(self.pending.popleft())
         calls, broken = self._calls(items)
         done = 0
+        settled = None
         for succeeded, value in run(calls):
-            item = items[done]
             done += 1
-            if not succeeded or self._unsettled(type(value)):
-                self.stop = Stop(item, not succeeded, value)
+            kind = type(value)
+            if not succeeded or (kind is not settled and self._unsettled(kind)):
+                self.stop = Stop(items[done - 1], not succeeded, value)
                 break
+            settled = kind
             self._values.append(value)
             if self._each_at_once:
                 send((self, True, _MORE))
@@ -216,10 +218,12 @@ class Chunk(Job):
         self, items: list[Any]
     ) -> tuple[list[tuple[tuple[Any, ...], dict[str, Any]]], BaseException | None]:
         """What to call with, up to the first item for which that cannot be said."""
+        if self._arguments is None:
+            return [((item,), {}) for item in items], None
         calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
         for item in items:
             try:
-                calls.append(((item,), {}) if self._arguments is None else self._arguments(item))
+                calls.append(self._arguments(item))
             except Exception as error:  # noqa: BLE001 - it is this item's error
                 return calls, carried(error)
         return calls, None

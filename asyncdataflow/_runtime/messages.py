@@ -12,7 +12,8 @@ import functools
 import io
 import pickle
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from ..errors import ArgumentsError
@@ -90,16 +91,14 @@ def joined(kind: bytes, pickles: Sequence[bytes]) -> bytes:
     return b"".join((kind, _COUNT.pack(len(pickles)), sizes, *pickles))
 
 
-def parts(message: Message) -> Iterator[memoryview]:
+def parts(message: Message) -> list[memoryview]:
     """The pickles that a message carries."""
     (count,) = _COUNT.unpack_from(message, 1)
     begin = 1 + _COUNT.size
     sizes = struct.unpack_from(f"<{count}Q", message, begin)
-    begin += 8 * count
+    ends = accumulate(sizes, initial=begin + 8 * count)
     view = memoryview(message)
-    for size in sizes:
-        yield view[begin : begin + size]
-        begin += size
+    return [view[begin:end] for begin, end in pairwise(ends)]
 
 
 def kind_of(message: Message) -> Message:

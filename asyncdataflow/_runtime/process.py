@@ -137,7 +137,7 @@ class ProcessTarget:
             series.end()
             self._come_to_rest(series)
             return [(False, _rebuilt(*messages.unpacked(answer)))]
-        results = list(messages.parts(answer))
+        results = messages.parts(answer)
         series.answer(len(results))
         if not self._one_by_one:
             # So that it has something to do while these are taken.
@@ -145,16 +145,21 @@ class ProcessTarget:
         return self._results(series, results)
 
     def _results(self, series: Series, results: Iterable[memoryview]) -> Iterator[Outcome]:
+        unpickled = messages.unpickled
         for result in results:
-            outcome = self._outcome(result)
-            if not outcome[0]:
-                self._one_by_one = True
-                series.end()
-                self._come_to_rest(series)
-            yield outcome
-            if not outcome[0]:
-                return
-            del outcome
+            try:
+                value = unpickled(result)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this result's own
+                refused = _refused(error)
+                break
+            yield True, value
+            del value
+        else:
+            return
+        self._one_by_one = True
+        series.end()
+        self._come_to_rest(series)
+        yield False, refused
 
     def _ready_for(self, series: Series) -> Spawned | None:
         """A process that is at work on the calls; ``None`` where none is left that can be sent."""
@@ -188,7 +193,7 @@ class ProcessTarget:
             while self._process is not None and not series.at_rest:
                 answer = self._process.receive()
                 if messages.kind_of(answer) == messages.RESULTS:
-                    series.answer(len(list(messages.parts(answer))))
+                    series.answer(len(messages.parts(answer)))
                 else:
                     series.skip()
         except ProcessGone:
@@ -248,19 +253,10 @@ class ProcessTarget:
         """What an answer carries; raises what the child raised."""
         if messages.kind_of(answer) == messages.ERROR:
             raise _rebuilt(*messages.unpacked(answer))
-        succeeded, value = self._outcome(memoryview(answer)[1:])
-        if succeeded:
-            return value
-        raise value
-
-    def _outcome(self, result: memoryview) -> Outcome:
-        """What a call returned, where that can be unpickled here."""
         try:
-            return True, messages.unpickled(result)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this result's own
-            refused = ResultError(f"the result cannot be unpickled here ({messages.said(error)})")
-            refused.__cause__ = error
-            return False, refused
+            return messages.unpacked(answer)
+        except Exception as error:
+            raise _refused(error) from error
 
     def _running(self) -> Spawned:
         """A process that lives, as far as can be known."""
@@ -343,6 +339,13 @@ def _each_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         return messages.packed(messages.EACH, (args, kwargs))
     except Exception as error:
         raise messages.unsendable(error) from error
+
+
+def _refused(error: Exception) -> ResultError:
+    """Of a result that cannot be unpickled here."""
+    refused = ResultError(f"the result cannot be unpickled here ({messages.said(error)})")
+    refused.__cause__ = error
+    return refused
 
 
 def _ending(code: int | None) -> str:

@@ -121,7 +121,7 @@ class Series:
         size = 0
         place = self._answered + len(self._sent)
         while len(requests) < self._most and (request := self._next()) is not None:
-            alone = place in self._suspects or place - 1 in self._suspects
+            alone = self._suspects and (place in self._suspects or place - 1 in self._suspects)
             if requests and (alone or size + len(request) > MOST_BYTES):
                 self._ready.appendleft(request)
                 break
