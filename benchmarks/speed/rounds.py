@@ -85,6 +85,10 @@ def measure(cell: Cell, python: str) -> None:
 
 
 def _environment(cell: Cell) -> dict[str, str]:
-    """Ours is the checkout's package; a peer does not see it: one of them has our import name."""
+    """Ours is the checkout's package; a peer does not see it: one of them has our import name.
+
+    A checkout is to have its bytecode as what is installed has, or every worker process compiles it anew.
+    """
     places = [ROOT / "benchmarks", *([] if cell.contestant.package else [cell.place])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))}
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": os.pathsep.join(map(str, places))}
