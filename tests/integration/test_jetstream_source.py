@@ -253,6 +253,21 @@ async def test_an_answer_from_before_a_lost_connection_is_ignored(own_nats, name
         assert (await consumer(own_nats, name)).num_ack_pending == 0
 
 
+async def test_answers_that_are_not_confirmed_are_one_error_and_nothing_is_left_unsaid(nats, name):
+    source = await filled(nats, name, numbers(3))
+    async with source.open() as subscription:
+        messages = await take(subscription, 3)
+        line = subscription._line.client
+
+        async def silent(*_, **__):
+            raise client.errors.TimeoutError
+
+        real, line.request = line.request, silent
+        with pytest.raises(ConnectionLostError, match="does not confirm an answer"):
+            await subscription.answer(acks(messages))
+        line.request = real
+
+
 async def test_a_server_that_stays_away_is_a_named_error(own_nats, name):
     source = await filled(own_nats, name, numbers(1), follow=True, reconnect=0.5)
     async with source.open() as subscription:

@@ -189,9 +189,12 @@ class Session:
 
     async def _confirm(self, answers: Mapping[_Delivery, bytes]) -> None:
         """Tell the server until it confirms; what a lost connection did not confirm comes again."""
-        for task in await self._line.until_lost(
-            self._confirmed(each, told) for each, told in answers.items()
-        ):
+        tasks = await self._line.until_lost(self._confirmed(each, told) for each, told in answers.items())
+        # Each is asked before one of them is raised: what nobody asks for is told by asyncio.
+        for failure in [task.exception() for task in tasks if not task.cancelled()]:
+            if failure is not None:
+                raise failure
+        for task in tasks:
             if task.cancelled() or not task.result():
                 _LOG.warning("%s: an answer was lost with its connection", self._terms.what)
 
