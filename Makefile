@@ -12,7 +12,7 @@ PYTHON ?= $(or $(shell .ci/find-python 3.11),$(shell .ci/find-python 3.12),$(she
 OTHERS := 3.12 3.13
 LOOPLESS := simulation cli mutants testing typing test_architecture.py test_docs.py test_typing.py
 # Minutes beside servers and children that are killed: once, in the suite itself, and not in each lane.
-SERVED := integration chaos/delivery
+SERVED := integration chaos/delivery soak
 AIOSTREAMLESS := $(SERVED) cli connectors mutants property push serving simulation
 
 # Lanes may run side by side: what one remembers of its failures is not for the others.
@@ -61,6 +61,10 @@ mutants: $(VENV)/.test  ## Break the runtime on purpose, and see which tests not
 .PHONY: chaos
 chaos: $(VENV)/.test  ## Kill every route fifty times while its input goes on, and count what is lost
 	$(BIN)/python -m tests.chaos.delivery
+
+.PHONY: soak
+soak: $(VENV)/.test  ## Serve flows at load for half an hour, while stages fail, servers restart and signals come
+	$(BIN)/python -m tests.soak --json build/soak.json
 
 # What they print is Markdown with date, machine and command, for benchmarks/RESULTS.md.
 .PHONY: bench

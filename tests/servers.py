@@ -102,9 +102,9 @@ class Server:
         self.kill()
         self.start()
 
-    def stop(self) -> None:
-        """End it, as its owner does."""
-        self._end(self._ending)
+    def stop(self, number: signal.Signals | None = None) -> None:
+        """End it, as its owner does, by this signal or that which its kind takes best."""
+        self._end(number or self._ending)
 
     def _end(self, number: int) -> None:
         process, self.process = self.process, None

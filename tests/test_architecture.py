@@ -167,6 +167,7 @@ def test_each_test_file_mirrors_a_place():
         "simulation",
         "mutants",
         "chaos",
+        "soak",
         "integration",
         "typing",
         "examples",

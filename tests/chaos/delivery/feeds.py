@@ -121,7 +121,7 @@ class _Stream(Feed):
 
         if self._client is None:
             self._client = await nats.connect(
-                self.place.url, max_reconnect_attempts=-1, reconnect_time_wait=0.05
+                self.place.url, max_reconnect_attempts=-1, reconnect_time_wait=0.05, error_cb=_expected
             )
         for number in numbers:
             payload, told = json.dumps(self.row(number)).encode(), None
