@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from .message import Answer, Message
@@ -18,9 +18,11 @@ __all__ = (
     "AckableSource",
     "Commits",
     "Effect",
+    "Instrument",
     "Positions",
     "Sink",
     "Source",
+    "Span",
     "Subscription",
     "TransactionalSink",
 )
@@ -201,3 +203,81 @@ class TransactionalSink(abc.ABC, Generic[T_contra]):
     @abc.abstractmethod
     def open(self) -> AbstractAsyncContextManager[Commits[T_contra]]:
         """Enter to connect; leave to disconnect."""
+
+
+class Span:
+    """What an instrument has of one call of a stage's function; each method may be left as it is here."""
+
+    def current(self) -> AbstractContextManager[object]:
+        """Entered around the function, in its task or thread: of a generator, around each of its steps."""
+        return nullcontext()
+
+    def carried(self) -> AbstractContextManager[object]:
+        """The same for a function in a worker process: it is pickled, and entered there."""
+        return nullcontext()
+
+    def headers(self, place: int) -> Mapping[str, str]:
+        """What goes with something that the function sends to another program, text to text.
+
+        Args:
+            place: Of which of the messages it is made.
+        """
+        return {}
+
+    def end(self, error: BaseException | None) -> None:
+        """The call is over; told once, in any thread."""
+
+
+class Instrument(abc.ABC):
+    """Is told what becomes of each message, from its source through every function to its end.
+
+    A message is an item as its source has given it, also of a source that is not answered. What is
+    made of it stands for it, and what is made of several stands for all of them. One that raises is
+    logged and told nothing any more in that run; the flow goes on.
+
+    Example:
+        >>> from asyncdataflow import DataFlow
+        >>> from asyncdataflow.abc import Instrument, Span
+        >>> class Diary(Instrument):
+        ...     def begin(self, flow, source, message):
+        ...         return message.item
+        ...     def call(self, stage, attempt, traces):
+        ...         print(f"{stage} of {traces}")
+        ...         return Span()
+        ...     def settled(self, trace, error):
+        ...         print(f"{trace} is done" if error is None else f"{trace}: {error!r}")
+        >>> async def double(n):
+        ...     return n * 2
+        >>> DataFlow((range(1, 2), double), instruments=[Diary()])()
+        double of [1]
+        1 is done
+        [2]
+    """
+
+    @abc.abstractmethod
+    def begin(self, flow: str, source: str, message: Message[Any]) -> Any:
+        """A source has given a message.
+
+        Returns:
+            What stands for the message whenever it is spoken of; ``None`` if nothing more of it is
+            to be told, which then costs nothing.
+        """
+
+    def call(self, stage: str, attempt: int, traces: Sequence[Any]) -> Span | None:
+        """A stage's function is about to be called; here it is, in the task or thread that calls it.
+
+        Args:
+            stage: The stage's name.
+            attempt: 1 is the first.
+            traces: Of each message that the item is made of, or the items of a list are, in their order,
+                what :meth:`begin` returned, where that was anything.
+        """
+        return None
+
+    def settled(self, trace: Any, error: BaseException | None) -> None:  # noqa: B027 - not all want to know
+        """Everything that was made of a message is done with.
+
+        Args:
+            trace: What :meth:`begin` returned of it.
+            error: What it failed with, or why nobody can tell; ``None`` where all is well.
+        """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from .engine import LiveRun
 from .graph import Places
 
-__all__ = ("collected", "placed")
+__all__ = ("collected", "outcome", "placed")
 
 
 async def collected(run: LiveRun[Any]) -> Any:
@@ -24,6 +25,21 @@ async def collected(run: LiveRun[Any]) -> Any:
             except StopAsyncIteration:
                 return placed(one, values)
             values[run.graph.outputs[place]] = value
+
+
+async def outcome(run: LiveRun[Any]) -> tuple[Any, BaseException | None]:
+    """The result of a run, or what is to be raised outside ``asyncio.run``.
+
+    That formats the finished task, its error included, when it puts back the handler of
+    SIGINT, and breaks for good over an error whose ``__repr__`` raises. A result it
+    formats with care. A cancellation is left to it: it knows whether that was Ctrl-C.
+    """
+    try:
+        return await collected(run), None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised by whom it is returned to
+        return None, error
 
 
 def placed(one: str | Places, values: Mapping[str, Any]) -> Any:

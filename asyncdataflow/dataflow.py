@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
 from ._runtime.run import Run
+from .abc import Instrument
 from .bound import bound
-from .collected import collected
+from .collected import collected, outcome
 from .delivery import Delivery, check_name, delivery_problems
 from .draw import dot, mermaid, text
 from .engine import Engine, LiveRun, Plan
 from .errors import DefinitionError, DeliveryError, NeedsItemsError
-from .given import as_params, check_engine, check_items, joined, joined_resources, spend
+from .given import as_params, check_engine, check_instruments, check_items, joined, joined_resources, spend
 from .graph import Graph, named
 from .iterate import SyncRun
 from .local import LocalEngine
@@ -57,6 +58,8 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             one takes an item through several stages. Order, errors, bounds and figures stay
             each stage's own; ``asyncio.current_task()`` and context variables that a stage
             sets for its next item do not. With false each stage keeps its worker.
+        instruments: Who is told what becomes of each message in each run, such as
+            ``observe.opentelemetry.OpenTelemetry()``. Of a flow in a definition, the outer one's are.
 
     Raises:
         DefinitionError: The definition can be known to be wrong; the message names the
@@ -82,6 +85,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         resources: Mapping[str, Any] | None = None,
         fuse: bool = True,
         delivery: Delivery | None = None,
+        instruments: Sequence[Instrument] = (),
     ) -> None: ...
     @overload
     def __init__(
@@ -93,6 +97,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         resources: Mapping[str, Any] | None = None,
         fuse: bool = True,
         delivery: Delivery | None = None,
+        instruments: Sequence[Instrument] = (),
     ) -> None: ...
     def __init__(
         self,
@@ -103,6 +108,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         resources: Mapping[str, Any] | None = None,
         fuse: bool = True,
         delivery: Delivery | None = None,
+        instruments: Sequence[Instrument] = (),
     ) -> None:
         self.definition = definition
         self.names = names
@@ -126,6 +132,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             joined_resources(self._compiled.resources, resources or {})
         )
         self.fuse = fuse
+        self.instruments = check_instruments(instruments)
         self.delivery: Delivery | None = delivery
         self._spent: set[str] = set()
         self._checked: set[tuple[bool, frozenset[str]]] = set()
@@ -181,7 +188,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            value, error = asyncio.run(self._outcome(self.stream(given)))
+            value, error = asyncio.run(outcome(self.stream(given)))
         else:
             return self.run(given)
         if error is None:
@@ -277,7 +284,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         graph, given = self._with_feed("open() gives it items", "it").graph, as_params(params)
         self._check(graph, given)
         begin = (engine or LocalEngine()).begin
-        plan = Plan(self.name, graph, given, self.resources, fuse=self.fuse)
+        plan = self._plan(graph, given)
         return OpenRun(self.name, graph, limit, lambda graph: begin(replace(plan, graph=graph)))
 
     def replay(
@@ -331,8 +338,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         given = as_params(params)
         check(graph, given, self.resources)
         items = letters if graph.stages[0].call is not None and graph.stages[0].call.kind == "feed" else None
-        plan = Plan(self.name, graph, given, self.resources, items, buffer, self.fuse)
-        return (engine or LocalEngine()).begin(plan)
+        return (engine or LocalEngine()).begin(self._plan(graph, given, items, buffer))
 
     def iterate(
         self, params: Mapping[str, Any] | None = None, *, items: Any = None, buffer: int = 128
@@ -366,21 +372,11 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         if not isinstance(buffer, int) or buffer < 1:
             raise ValueError(f"stream(buffer=): a whole number of at least 1 is needed, not {buffer!r}")
         spend(compiled.graph, self._spent)
-        return Plan(self.name, compiled.graph, given, self.resources, items, buffer, self.fuse)
+        return self._plan(compiled.graph, given, items, buffer)
 
-    async def _outcome(self, run: LiveRun[Out]) -> tuple[Any, BaseException | None]:
-        """The result, or what is to be raised outside ``asyncio.run``.
-
-        That formats the finished task, its error included, when it puts back the handler of
-        SIGINT, and breaks for good over an error whose ``__repr__`` raises. A result it
-        formats with care. A cancellation is left to it: it knows whether that was Ctrl-C.
-        """
-        try:
-            return await collected(run), None
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - raised by whom it is returned to
-            return None, error
+    def _plan(self, graph: Graph, given: Mapping[str, Any], items: Any = None, buffer: int = 128) -> Plan:
+        """Checked, with what every run of the flow has."""
+        return Plan(self.name, graph, given, self.resources, items, buffer, self.fuse, self.instruments)
 
     def _check(self, graph: Graph, given: Mapping[str, Any]) -> None:
         """Refuse parameters that cannot be right; only their names matter, and which was right stays so."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from .abc import Instrument
 from .graph import Graph
 from .message import Message
 from .stats import RunState, RunStats
@@ -36,6 +37,7 @@ class Plan:
             sources of its own. It is read in the process of whoever gave it.
         buffer: Results that may lie ready before the consumer.
         fuse: Workers of neighbouring stages may stand in for each other.
+        instruments: Who is told what becomes of each message.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Plan:
     items: Any = None
     buffer: int = 128
     fuse: bool = True
+    instruments: Sequence[Instrument] = ()
 
 
 class LiveRun(Protocol[T_co]):

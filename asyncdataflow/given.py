@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
+from .abc import Instrument
 from .engine import Engine
 from .errors import DefinitionError, ParameterError
 from .graph import Graph
 from .naming import describe_item
 
-__all__ = ("as_params", "check_engine", "check_items", "joined", "joined_resources", "spend")
+__all__ = (
+    "as_params",
+    "check_engine",
+    "check_instruments",
+    "check_items",
+    "joined",
+    "joined_resources",
+    "spend",
+)
 
 
 def check_items(items: Any) -> None:
@@ -29,6 +38,18 @@ def check_engine(engine: Any) -> None:
             f"engine= is an instance of an asyncdataflow.engine.Engine, not {describe_item(engine)}; "
             "leave it out to run on this machine"
         )
+
+
+def check_instruments(instruments: Any) -> tuple[Instrument, ...]:
+    """Who is told of messages; refuses what is none."""
+    found = tuple(instruments) if isinstance(instruments, Iterable) else None
+    for each in [instruments] if found is None else found:
+        if found is None or not isinstance(each, Instrument):
+            raise ValueError(
+                "DataFlow(instruments=): a list of instances of asyncdataflow.abc.Instrument is needed, "
+                f"not {describe_item(each)}{' in it' if found else ''}"
+            )
+    return found or ()
 
 
 def as_params(params: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ._runtime.run import Run
 from .engine import Engine, Plan
+from .following import Following
 
 __all__ = ("LocalEngine",)
 
@@ -31,4 +32,5 @@ class LocalEngine(Engine):
             plan.items,
             plan.buffer,
             fused=plan.fuse,
+            following=Following(plan.name, plan.instruments) if plan.instruments else None,
         )

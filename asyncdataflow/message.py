@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from .naming import describe_error
 
-__all__ = ("Answer", "DeadLetter", "Message")
+__all__ = ("WRITING", "Answer", "DeadLetter", "Message", "outgoing_headers")
 
 T = TypeVar("T")
 
@@ -24,12 +25,20 @@ class Message(Generic[T]):
             no positions.
         partition: Which of the source's parts it comes from: a file, a shard. JSON can hold it.
         handle: The source's own, to know the delivery by when it is answered.
+        headers: What came beside the item from another program, text to text; instruments look for
+            a trace in it.
     """
 
     item: T
     position: Any = None
     partition: Hashable = None
     handle: Any = None
+    headers: Mapping[str, str] | None = None
+
+    @property
+    def context(self) -> Context | None:
+        """Where it comes from, if that is not the run: of an item of ``OpenRun.call``, its caller's."""
+        return None
 
 
 @dataclass(slots=True, eq=False)
@@ -78,3 +87,25 @@ class DeadLetter:
         error = {"type": type(self.error).__qualname__, "text": describe_error(self.error)}
         told = {"stage": self.stage, "path": self.path, "attempts": self.attempts, "time": self.time}
         return {"item": self.item, "error": error, **told}
+
+
+WRITING: Final[ContextVar[Callable[[int], Mapping[str, str]] | None]] = ContextVar("WRITING", default=None)
+"""While a function works on what an instrument follows: of an item by its place, its headers."""
+
+
+def outgoing_headers(place: int = 0) -> Mapping[str, str]:
+    """What is to go with an item that is being written to another program, text to text.
+
+    For sinks whose system has a place for it, while their function is called: so a trace goes on
+    where the item is read. There is none where no instrument follows the item.
+
+    Args:
+        place: The item's place in the list that is being written.
+
+    Example:
+        >>> from asyncdataflow.message import outgoing_headers
+        >>> outgoing_headers()
+        {}
+    """
+    writing = WRITING.get()
+    return {} if writing is None else writing(place)

@@ -58,4 +58,5 @@ def overridden(flow: DataFlow[In, Out], options: Mapping[str, Mapping[str, Any]]
         resources=flow.resources,
         delivery=flow.delivery,
         fuse=flow.fuse,
+        instruments=flow.instruments,
     )

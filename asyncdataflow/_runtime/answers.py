@@ -8,6 +8,7 @@ from typing import Any
 
 from ..abc import Positions, Subscription
 from ..errors import StageCancelledError
+from ..following import Following
 from ..histogram import Recorder
 from ..stage import Stage
 from .desk import AnswerDesk
@@ -26,6 +27,7 @@ class Answers:
         resume: Where a sink keeps its positions: what tells them.
         fails: Called with what the source raised when it was told; true where it is opened anew,
             without having been told.
+        following: What follows the messages.
 
     Attributes:
         is_lost: The session can be told nothing any more, and another one is to follow.
@@ -42,12 +44,14 @@ class Answers:
         leaving: Leaving,
         resume: Resume | None,
         fails: Callable[[Exception], bool],
+        following: Following | None = None,
     ) -> None:
         self._stage = stage
         self._leaving = leaving
         self._resume = resume
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._fails = fails
+        self._following = following
         self.took = Recorder()
         self._is_cut = self._is_finished = self.is_lost = False
         self._desk: AnswerDesk | None = None
@@ -79,7 +83,9 @@ class Answers:
     def open(self, subscription: Subscription[Any]) -> None:
         """The source is open."""
         self.subscription = subscription
-        self._desk = AnswerDesk(self._stage.title, subscription.answer, self._stage.fn.max_unacked, self.took)
+        self._desk = AnswerDesk(
+            self._stage.title, subscription.answer, self._stage.fn.max_unacked, self.took, self._following
+        )
         if self._is_finished:
             self.finish()
         # The worker that answers may have been cancelled while it waited.

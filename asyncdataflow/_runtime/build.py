@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..delivery import has_answered_source, upstream
+from ..following import Following
 from ..graph import Graph, named
 from ..layout import Pipe, Site, lay_out
 from ..parameters import for_call
@@ -36,6 +37,7 @@ def build(
     parts: Parts,
     *,
     fused: bool = True,
+    following: Following | None = None,
 ) -> list[Work]:
     """Make the channels and what works on them, in the graph's order; nothing is started.
 
@@ -47,21 +49,24 @@ def build(
         items: What a feed reads.
         parts: What makes channels and workers.
         fused: Workers of neighbouring stages may take an item through several of them in one go.
+        following: What follows the messages of the run; then none does, since each call is told of.
     """
     layout = graph.kept(lay_out)
-    tracks = graph.kept(has_answered_source)
+    answers = graph.kept(has_answered_source)
+    tracks = answers or following is not None
     channels = [_channel(pipe, results.baton, parts, tracks=tracks) for pipe in layout.pipes]
     only = len(graph.outputs) == 1
     nothing = Bound(items=items)
-    resumes = _resumes(graph) if tracks else {}
+    resumes = _resumes(graph) if answers else {}
+    how: dict[str, Any] = {"tracks": tracks, "resumes": resumes, "following": following}
     works = []
     for site in layout.sites:
         bound = _bind(site.stage, params, resources, items) if site.takes_parameters else nothing
         outlet = (_tracked_outlet if tracks else _outlet)(site, channels, results, only=only)
-        works.append(_work(site, channels, outlet, bound, graph, parts, tracks=tracks, resumes=resumes))
-    if fused:
+        works.append(_work(site, channels, outlet, bound, graph, parts, **how))
+    if fused and following is None:
         fuse(works)
-    if not tracks:
+    if not answers:
         marks = Marks(works, results)
         for work in works:
             if work.stage.role == "source":
@@ -115,16 +120,25 @@ def _work(
     *,
     tracks: bool,
     resumes: Mapping[str, Mapping[str, Resume]],
+    following: Following | None,
 ) -> Work:
     stage, name = site.stage, named(site.stage)
     return parts.work(
         stage,
-        Calls(stage, bound, outlet.room, parts.workshop, resumes.get(name)),
+        Calls(
+            stage,
+            bound,
+            outlet.room,
+            parts.workshop,
+            resumes.get(name),
+            follows=following is not None,
+        ),
         [channels[each].receiver() for each in site.inlets],
         outlet,
         None if site.dead_letters is None else channels[site.dead_letters].sender(),
         graph.branches.get(name, ()),
         tracks=tracks,
+        following=following,
         resume=next((own[name] for own in resumes.values() if name in own), None) if resumes else None,
     )
 

@@ -30,7 +30,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ..abc import Commits, Positions, Subscription
+from ..carried import Unpacking
 from ..errors import ArgumentsError, StageTimeoutError
+from ..following import Entrusted
 from ..holes import HOLE
 from ..operators.streamwise import opened
 from ..parameters import spread
@@ -39,6 +41,7 @@ from ..stage import Stage
 from .child import enter
 from .chunk import Chunk
 from .clock import time_of
+from .followed import FollowedTarget, followed
 from .lane import Lane, LaneIterator, Target
 from .opening import Opening, enter_any, one_by_one, open_source
 from .process import ProcessTarget
@@ -103,6 +106,7 @@ class Calls:
         room: Items that are sure to find room behind the stage.
         workshop: Where threads and processes come from.
         resumes: Of a sink that stores where its sources stand: what tells each of them, by name.
+        follows: Instruments follow messages, and are told of calls.
 
     Attributes:
         lane: The threads.
@@ -119,6 +123,8 @@ class Calls:
         room: Callable[[], int],
         workshop: Workshop,
         resumes: Mapping[str, Resume] | None = None,
+        *,
+        follows: bool = False,
     ) -> None:
         if stage.call is None:
             raise ValueError(f"{stage!r} is of no graph: it is not known how to call it")
@@ -130,6 +136,7 @@ class Calls:
         self._workshop = workshop
         self._shared: Call | None = None
         self._resumes = resumes or {}
+        self._follows = follows
         self._bound = bound
         self._kwargs = dict(bound.kwargs or {})
         # Workers side by side would each count the same room as their own.
@@ -204,6 +211,8 @@ class Calls:
 
     def _on_the_loop(self, function: Any) -> Call:
         function = self._workshop.prepared(self._stage, function)
+        if self._follows and function is not None:
+            function = followed(self._stage, function)
         return Call(
             self._loop_one(function),
             self._loop_each(function),
@@ -242,6 +251,8 @@ class Calls:
         self._shared = self.on_opened = None
 
     def _arguments(self, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if self._follows and type(item) is Entrusted:
+            return (item.spread(*self._arguments(*item.args)),), {}
         if self._how.arguments == "params":
             return self._bound.args, {}
         if self._how.arguments == "spread" and item is not HOLE:
@@ -297,16 +308,21 @@ class Calls:
         timeout = self._stage.timeout
 
         async def apply(*args: Any, **kwargs: Any) -> Any:
-            return await settled(await lane.call(args, kwargs, timeout))
+            try:
+                return await settled(await lane.call(args, kwargs, timeout))
+            except StageTimeoutError as error:
+                if args and type(args[0]) is Entrusted:
+                    args[0].end(error)
+                raise
 
         return apply
 
     def _lane_one(self, lane: Lane) -> Callable[[Any], Awaitable[Any]]:
-        timeout = self._stage.timeout
+        apply = self._lane_apply(lane)
 
         async def one(item: Any) -> Any:
             args, kwargs = self._arguments(item)
-            return await settled_and_checked(await lane.call(args, kwargs, timeout))
+            return checked(await apply(*args, **kwargs))
 
         return one
 
@@ -343,15 +359,17 @@ class Calls:
                 bound = {**self._kwargs, **own}
                 target = functools.partial(self._stage.fn, **bound) if bound else self._stage.fn
                 target = self._workshop.prepared(self._stage, target)
+                target = followed(self._stage, target) if self._follows else target
                 yield handing_over(target) if self._how.many and self._how.kind == "function" else target
 
     def _process_setup(self) -> Callable[[], ProcessTarget]:
         """What each thread enters; what the processes need is pickled once, here on the loop."""
         stage = self._stage
+        function = portable(stage.fn)
         try:
             payload = pickle.dumps(
                 (
-                    portable(stage.fn),
+                    Unpacking(function, many=self._how.many) if self._follows else function,
                     self._kwargs,
                     {name: portable(make) for name, make in stage.per_worker.items()},
                 ),
@@ -363,7 +381,8 @@ class Calls:
                 f"processes ({error}); make it there with per_worker="
             ) from error
         spawn = functools.partial(self._workshop.spawn, stage, payload)
-        return lambda: ProcessTarget(stage.title, spawn, redeliver=stage.redeliver, many=self._how.many)
+        sort = FollowedTarget if self._follows else ProcessTarget
+        return lambda: sort(stage.title, spawn, redeliver=stage.redeliver, many=self._how.many)
 
 
 def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:

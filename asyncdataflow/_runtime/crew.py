@@ -93,7 +93,7 @@ class Crew(PlainLoop):
             if relay.untold_before:
                 relay.wake_senders()
             try:
-                result = function(item.item if tracked else item)
+                result = function(item.given if tracked else item)
                 if awaits or is_awaited(type(result)):
                     result = await result
                 if type(result) is not self._usual and result is not none:

@@ -1,4 +1,4 @@
-"""Desk: where the messages of one source are answered, each once."""
+"""Desk: where the messages of one source are answered, each once; and of one that is not, told of."""
 
 from __future__ import annotations
 
@@ -9,17 +9,89 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from ..errors import UnsettledError
+from ..following import Following
 from ..histogram import Recorder
 from ..message import Answer, Message
 from .clock import time_of
-from .tracked import Nobody, Tracked
+from .receipts import NOBODY, FollowedReceipt, Nobody
+from .tracked import Tracked, tracked
 
-__all__ = ("AnswerDesk",)
+__all__ = ("AnswerDesk", "OwnDesk")
 
 _MOST_AT_ONCE: Final = 1000
 
 
-class AnswerDesk:
+class _Desk:
+    """Hears of parts that were let go."""
+
+    answers = True
+
+    def __init__(self, source: str, following: Following | None) -> None:
+        self.source = source
+        self._following = following
+        self._stopping = False
+        self._dropped: deque[Nobody] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    def stop(self) -> None:
+        """The run stops: what is let go from now on has failed."""
+        self._stopping = True
+
+    def dropped(self, part: Nobody) -> None:
+        """As of a desk.
+
+        Looked at in a step of its own: the collector may be at work here in the midst of a line
+        of ours, and where everything is cancelled at once, the run is yet to hear of it.
+        """
+        self._dropped.append(part)
+        if len(self._dropped) > 1 or self._loop.is_closed():
+            return
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(self._look_at_dropped)
+        else:
+            self._loop.call_soon_threadsafe(self._look_at_dropped)
+
+    def _look_at_dropped(self) -> None:
+        while self._dropped:
+            part = self._dropped.popleft()
+            if self._stopping:
+                part.fail(_unsettled())
+            else:
+                part.unwanted()
+
+
+class OwnDesk(_Desk):
+    """Of a source that is not answered, and that instruments follow.
+
+    Args:
+        source: The source's name.
+        following: What follows its items.
+    """
+
+    answers = False
+    sleeps = True
+
+    def __init__(self, source: str, following: Following) -> None:
+        super().__init__(source, following)
+        self.acked: list[Answer] = []
+        self._begin = following.begin
+
+    def track(self, item: Any) -> Tracked:
+        """An item, on its way."""
+        message = Message(item)
+        trace = self._begin(self.source, message)
+        return tracked(item, NOBODY if trace is None else FollowedReceipt(message, self, trace))
+
+    def wake(self) -> None:
+        """As of a desk: there is nobody to be told."""
+        self.acked.clear()
+
+    def nack(self, message: Message[Any], error: BaseException) -> None:
+        """As of a desk, likewise."""
+
+
+class AnswerDesk(_Desk):
     """Knows what is unanswered, and tells the source what became of it, many messages in one call.
 
     Args:
@@ -27,6 +99,7 @@ class AnswerDesk:
         answer: The subscription's way to be told.
         most: Most messages unanswered.
         took: Counts the seconds from when a message is given to when it is known to be settled.
+        following: What follows the messages.
 
     Attributes:
         acked: As of a desk.
@@ -39,8 +112,9 @@ class AnswerDesk:
         answer: Callable[[Sequence[Answer]], Awaitable[None]],
         most: int,
         took: Recorder | None = None,
+        following: Following | None = None,
     ) -> None:
-        self.source = source
+        super().__init__(source, following)
         self._answer = answer
         self._most = most
         self._took = took or Recorder()
@@ -50,13 +124,10 @@ class AnswerDesk:
         self.sleeps = False
         self._answers: list[Answer] = []
         self._telling = 0
-        self._closed = self._given_up = self._stopping = False
+        self._closed = self._given_up = False
         self._muted = self._hurried = False
-        self._dropped: deque[Nobody] = deque()
-        self._loop = asyncio.get_running_loop()
         self._clock = time_of(self._loop)
         self._now = self._clock()
-        self._thread = threading.get_ident()
         self._news: asyncio.Future[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
 
@@ -89,7 +160,19 @@ class AnswerDesk:
             made.desk = self
             lay(made)
 
-        return lay_message
+        following = self._following
+        if following is None:
+            return lay_message
+
+        def lay_followed(message: Message[Any]) -> None:
+            trace = following.begin(self.source, message)
+            if trace is None:
+                lay_message(message)
+            else:
+                unanswered[message] = self._now
+                lay(tracked(message.item, FollowedReceipt(message, self, trace)))
+
+        return lay_followed
 
     def look(self) -> None:
         """Look what time it is, for all messages that are given in one stretch."""
@@ -107,32 +190,6 @@ class AnswerDesk:
         """As of a desk."""
         self.sleeps = False
         _wake(self._news)
-
-    def stop(self) -> None:
-        """The run stops: what is let go from now on has failed."""
-        self._stopping = True
-
-    def dropped(self, part: Nobody) -> None:
-        """As of a desk.
-
-        Looked at in a step of its own: the collector may be at work here in the midst of a line
-        of ours, and where everything is cancelled at once, the run is yet to hear of it.
-        """
-        self._dropped.append(part)
-        if len(self._dropped) > 1 or self._loop.is_closed():
-            return
-        if threading.get_ident() == self._thread:
-            self._loop.call_soon(self._look_at_dropped)
-        else:
-            self._loop.call_soon_threadsafe(self._look_at_dropped)
-
-    def _look_at_dropped(self) -> None:
-        while self._dropped:
-            part = self._dropped.popleft()
-            if self._stopping:
-                part.fail(_unsettled())
-            else:
-                part.unwanted()
 
     async def wait_for_room(self) -> None:
         """Wait until one more may be given."""

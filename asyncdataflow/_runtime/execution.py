@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ..delivery import has_answered_source
 from ..errors import ChannelClosed, ShutdownTimeoutError, UnevenZipError
+from ..following import Following
 from ..graph import Graph
 from ..naming import describe_error
 from ..operators.combine import Zip
@@ -53,11 +54,12 @@ class Execution:
         items: What a feed reads.
         buffer: Results that the output edge holds.
         fused: As of ``build``.
+        following: What follows its messages, where instruments do.
 
     Attributes:
         readiness: Whether all is open.
         output: The output edge.
-        tracks: Items are tracked, because a source is answered.
+        tracks: Items are tracked, because a source is answered, or they are followed.
         completed: It came to its end by itself, drained maybe, and not because it was stopped.
     """
 
@@ -71,6 +73,7 @@ class Execution:
         buffer: int,
         *,
         fused: bool = True,
+        following: Following | None = None,
     ) -> None:
         self.name, self.graph = name, graph
         self.state: RunState = "running"
@@ -78,8 +81,8 @@ class Execution:
         self.failures: list[BaseException] = []
         self.works: list[Work] = []
         self._accounts = Accounts((), {})
-        self._params, self._items = params, items
-        self._fused, self._loop = fused, asyncio.get_running_loop()
+        self._params, self._items, self._loop = params, items, asyncio.get_running_loop()
+        self._build = functools.partial(build, fused=fused, following=following)
         self._parts = parts_of(self._loop)
         self._resources = Resources(name, resources, params, self._parts.workshop)
         tagged = len(graph.outputs) > 1
@@ -95,7 +98,7 @@ class Execution:
         self._cancelled: set[asyncio.Task[None]] = set()
         self._grace = self._patience = GRACE
         self._alarms = Alarms(self._loop)
-        self.tracks = graph.kept(has_answered_source)
+        self.tracks = following is not None or graph.kept(has_answered_source)
         self.readiness, self._opening = Readiness(), True
         # Known before it is made: a task of an eager factory runs at once.
         self._runner: asyncio.Task[None] | None = None
@@ -187,13 +190,12 @@ class Execution:
         self._opening = False
         if self._turned.done():
             return
-        given = self._params, opened, self._items
+        given = self._params, opened, self._items, self._parts
         try:
-            self.works = build(self.graph, self.output, *given, self._parts, fused=self._fused)
+            self.works = self._build(self.graph, self.output, *given)
             self._start()
             await self._turned
-        except asyncio.CancelledError:
-            # The loop is being closed around us, as asyncio.run does.
+        except asyncio.CancelledError:  # The loop is being closed around us, as asyncio.run does.
             self.stop()
         except Exception as error:  # noqa: BLE001 - kept for the consumer
             self.fail(error)

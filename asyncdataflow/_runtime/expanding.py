@@ -57,7 +57,7 @@ class Expanding(Reading):
 
     async def _expand_once(self, call: Call, item: Any, turn: Loop | None) -> tuple[Exception | None, int]:
         """One pass: the stage's own error, if any, and how many were sent; the outlet's error is raised."""
-        context = call.each(item.item if self.tracks else item)
+        context = call.each(item.given if self.tracks else item)
         sent = 0
         try:
             items = await context.__aenter__()

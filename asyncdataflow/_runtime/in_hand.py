@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..following import Following
 from ..message import Message
-from .tracked import NOBODY, Tracked
+from .receipts import NOBODY
+from .tracked import Tracked
 
 __all__ = ("InHand",)
 
@@ -16,12 +18,21 @@ class InHand:
 
     An object of its own: what hands results over must not know the run, which would then
     not be heard of when it is dropped.
+
+    Args:
+        following: What follows the messages of the run, where instruments do.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ("_following", "_held")
 
-    def __init__(self) -> None:
+    def __init__(self, following: Following | None) -> None:
+        self._following = following
         self._held: Tracked | None = None
+
+    def end(self) -> None:
+        """The run is over, and no result will be in hand any more."""
+        if self._following is not None:
+            self._following.end()
 
     def put(self, result: Tracked) -> Any:
         """Hand one over, where none is in hand."""

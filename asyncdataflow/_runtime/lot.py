@@ -59,7 +59,7 @@ class Lot:
         tracks: bool = False,
     ) -> None:
         self.origins: deque[Tracked] = items if tracks else deque()
-        self.rest = deque([each.item for each in items]) if tracks else items
+        self.rest = deque([each.given for each in items]) if tracks else items
         self.ticket = ticket
         self.chunks: deque[Chunk] = deque()
         self.made: list[Any] = []

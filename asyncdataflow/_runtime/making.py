@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ChannelClosed
+from ..following import Following
 from ..operators.protocol import Delivery, ItemOperator, StreamOperator
 from ..stage import Stage
 from .call import Call, Calls
@@ -37,7 +38,7 @@ class Making:
         outlet: Where what it makes goes.
         dead_letters: The edge to its dead-letter sink, where it has one.
         branches: Names of the branches behind it.
-        tracks: Its items are ``Tracked``, because a source of the run is answered.
+        tracks: Its items are ``Tracked``, because a source of the run is answered, or instruments follow.
 
     Attributes:
         branches: As given.
@@ -45,7 +46,11 @@ class Making:
         leaving: How its workers are cancelled.
         meter: Where its workers leave their time.
         limiter: Where it begins no more items than so many in a time.
+        following: What follows the messages of the run, where instruments do.
     """
+
+    # Not of each: an object of thirty attributes costs several times as much.
+    following: Following | None = None
 
     def __init__(
         self,
@@ -190,8 +195,8 @@ class Making:
     async def _tracked_once(self, call: Call, item: Tracked) -> Any:
         operator = self._operator
         if operator is None:
-            return made_of(item, await call.one(item.item))
-        return self.deliveries(item, item.item if self.stage.fn is None else await call.one(item.item))
+            return made_of(item, await call.one(item.given))
+        return self.deliveries(item, item.item if self.stage.fn is None else await call.one(item.given))
 
     def deliveries(self, item: Any, result: Any) -> list[Delivery]:
         """What goes where of an item, of which the operator's function has said so."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from ..errors import ChannelClosed, StageCancelledError
+from ..following import Following
 from ..histogram import NOTHING_SEEN, Histogram
 from ..message import Message
 from ..operators.streamwise import opened
@@ -15,13 +16,15 @@ from .answers import Answers
 from .baton import Stretch
 from .call import Call, Rejoined
 from .clock import Turn
+from .desk import OwnDesk
 from .job import LaneIterator
 from .making import Making
 from .marks import SourceMarks
 from .pull import NOTHING, PullAhead
+from .receipts import NOBODY
 from .restarts import Restarts
 from .resume import Resume
-from .tracked import NOBODY, Tracked, tracked
+from .tracked import Tracked, tracked
 
 __all__ = ("Loop", "Reading")
 
@@ -36,6 +39,7 @@ class Reading(Making):
         parts: As of ``Making``.
         tracks: As of ``Making``.
         resume: Of a source whose positions a sink keeps: what tells where to go on.
+        following: What follows the messages of the run, where instruments do.
 
     Attributes:
         draining: Asked to stop taking: a source ends behind its current item.
@@ -44,16 +48,27 @@ class Reading(Making):
     """
 
     marks: SourceMarks | None = None
+    _desk: OwnDesk | None = None
 
-    def __init__(self, *parts: Any, tracks: bool = False, resume: Resume | None = None) -> None:
+    def __init__(
+        self,
+        *parts: Any,
+        tracks: bool = False,
+        resume: Resume | None = None,
+        following: Following | None = None,
+    ) -> None:
         super().__init__(*parts, tracks=tracks)
+        if following is not None:
+            self.following = following
         self.draining = False
         self.reading = False
         self._stop_making: Callable[[], None] | None = None
         self._lay = self.outlet.laying()
         self._answers: Answers | None = None
         if self.calls.is_answered:
-            self._answers = Answers(self.stage, self.leaving, resume, self._loses)
+            self._answers = Answers(self.stage, self.leaving, resume, self._loses, following)
+        elif following is not None and self.stage.role == "source":
+            self._desk = OwnDesk(self.stage.title, following)
 
     @functools.cached_property
     def _restarts(self) -> Restarts:
@@ -103,6 +118,8 @@ class Reading(Making):
         """The run stops."""
         if self._answers is not None:
             self._answers.stop()
+        if self._desk is not None:
+            self._desk.stop()
 
     def nothing_left(self) -> None:
         """Of a source that is answered: nothing is under way any more that could say what became of it."""
@@ -261,7 +278,9 @@ class Reading(Making):
         """What a source sends for what it has made."""
         if not self.tracks or item is NOTHING:
             return item
-        return tracked(item, NOBODY) if self._answers is None else self._answers.desk.track(item)
+        if self._answers is not None:
+            return self._answers.desk.track(item)
+        return tracked(item, NOBODY) if self._desk is None else self._desk.track(item)
 
     @staticmethod
     def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
@@ -364,7 +383,8 @@ class Reading(Making):
             return lay
         if self._answers is not None:
             return self._answers.desk.laying(lay)
-        return lambda item: lay(tracked(item, NOBODY))
+        own = self._own
+        return lambda item: lay(own(item))
 
 
 def _untagged(item: Tracked | tuple[int, Tracked]) -> Tracked:

@@ -11,6 +11,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Generic, TypeVar
 
 from ..errors import BusyRunError, EndOfChannel, UnsettledError
+from ..following import Following
 from ..graph import Graph, named
 from ..histogram import NOTHING_SEEN
 from ..message import Message
@@ -44,6 +45,7 @@ class Run(AsyncIterator[T], Generic[T]):
         items: What a feed reads.
         buffer: Results that the output edge holds.
         fused: Workers of neighbouring stages may stand in for each other.
+        following: What follows its messages, where instruments do.
 
     Example:
         >>> import asyncio
@@ -67,19 +69,20 @@ class Run(AsyncIterator[T], Generic[T]):
         buffer: int = 128,
         *,
         fused: bool = True,
+        following: Following | None = None,
     ) -> None:
         self._execution: Execution | None = None
         self._name = name
         self.graph = graph
         self._make: Callable[[], Execution] | None = functools.partial(
-            Execution, name, graph, params, resources, items, buffer, fused=fused
+            Execution, name, graph, params, resources, items, buffer, fused=fused, following=following
         )
         self._asked: list[Callable[[Execution], None]] = []
         self._tally = Counters()
         self._stretch: TakingStretch[T] = TakingStretch(Baton(), None, self._tally)
         self._told = 0
         self._holds = False
-        self._in_hand = InHand()
+        self._in_hand = InHand(following)
         self._consumer: asyncio.Task[Any] | None = None
         self._waiting = False
         self._closed = False
@@ -183,6 +186,7 @@ class Run(AsyncIterator[T], Generic[T]):
         finally:
             self._waiting = False
         self._closed = True
+        self._in_hand.end()
         failure = self._failure()
         if failure is not None:
             raise failure
@@ -369,6 +373,7 @@ class Run(AsyncIterator[T], Generic[T]):
             except asyncio.CancelledError as error:
                 cancelled = error
         execution.results.close()
+        self._in_hand.end()
         return cancelled
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ..errors import EndOfChannel, ItemError
+from ..following import Following
 from ..stage import Stage
 from .call import Call, Calls
 from .channel import Receiver
@@ -15,7 +16,7 @@ from .leaving import Leaving
 from .meter import Meter
 from .routing import Outlet
 from .supervise import Counters, Supervisor
-from .tracked import positions_of, unite
+from .tracked import entrusted, positions_of, unite
 
 __all__ = ("Handful", "Together", "write_together")
 
@@ -32,6 +33,7 @@ class Together(Protocol):
     leaving: Leaving
     meter: Meter
     tracks: bool
+    following: Following | None
     limiter: Limiter | None
 
     def own_error(self, raised: BaseException) -> Exception | None:
@@ -152,6 +154,8 @@ class Handful:
         values: Any = [each.item for each in items] if work.tracks else items
         if work.calls.keeps_positions:
             values = (values, positions_of(items) if work.tracks else {})
+        if work.following is not None:
+            values = entrusted((values,), {}, items, self._attempts - 1) or values
         return await self._call.one(values)
 
     async def _settle(self, items: list[Any], made: Any) -> None:
@@ -163,7 +167,9 @@ class Handful:
                 each.settle()
         else:
             # One result of them all.
+            follows = self._work.following is not None
+            united = unite(made, items, follows=follows) if self._work.tracks else made
             counters.filtered += len(items) - 1
-            await self._work.outlet.send(unite(made, items) if self._work.tracks else made)
+            await self._work.outlet.send(united)
             counters.sent += 1
         counters.settled += len(items)

@@ -1,11 +1,5 @@
 """Tracked: an item on its way, and the receipts of the messages that it was made of.
 
-A receipt counts what was made of its message and is not settled. What is made one of one keeps
-the receipts and counts nothing; a broadcast, a generator and a split add to the count, a batch
-and a zip hold the receipts of all that they are made of. When the count comes to nothing the
-message is answered, with the worst that was said of any part. (Storm's acker keeps the same
-tree as one number, XORed; a count does, where nothing is lost between two of them.)
-
 What is let go without a word - with an edge that nobody reads any more, with a worker that
 was cancelled - says so itself. Where a run goes on it was not wanted: a message of which no part was
 wanted is nacked, since nothing was done with it. Where a run stops, it has failed.
@@ -13,188 +7,15 @@ wanted is nacked, since nothing was done with it. Where a run stops, it has fail
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from ..errors import UnsettledError
+from ..following import Entrusted, Tries
+from ..holes import HOLE
 from ..message import Answer, Message
+from .receipts import NOBODY, Desk, FollowedUnited, Nobody, Receipt, United
 
-__all__ = (
-    "NOBODY",
-    "Desk",
-    "Nobody",
-    "Receipt",
-    "Tracked",
-    "United",
-    "made_of",
-    "parts_of_item",
-    "positions_of",
-    "tracked",
-    "unite",
-)
-
-
-class Desk(Protocol):
-    """Where the messages of one source are answered.
-
-    Attributes:
-        source: The source's name.
-        acked: Answers to messages that are done with, which it takes from here.
-        sleeps: It has to be woken when there is one.
-    """
-
-    source: str
-    acked: list[Answer]
-    sleeps: bool
-
-    def wake(self) -> None:
-        """There is one."""
-
-    def nack(self, message: Message[Any], error: BaseException) -> None:
-        """Nothing that was made of it is under way any more, and not all was well."""
-
-    def dropped(self, part: Nobody) -> None:
-        """A part was let go, in any thread and in the midst of anything."""
-
-
-class Nobody:
-    """The receipt of an item of which nobody wants to hear."""
-
-    __slots__ = ()
-
-    def split(self, more: int) -> None:
-        """So many parts more are under way."""
-
-    def settle(self) -> None:
-        """A part is done with."""
-
-    def fail(self, error: BaseException) -> None:
-        """A part has failed."""
-
-    def drop(self) -> None:
-        """A part was let go; called in any thread."""
-
-    def unwanted(self) -> None:
-        """A part was let go."""
-
-    def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
-        """The messages that stand behind it, each with where it is answered."""
-        return iter(())
-
-
-NOBODY: Final = Nobody()
-
-
-class _Counting(Nobody):
-    """Counts parts; what comes of the last is for a subclass."""
-
-    __slots__ = ("_done", "_error", "_parts")
-
-    def __init__(self) -> None:
-        self._parts = 1
-        self._done = False
-        self._error: BaseException | None = None
-
-    def split(self, more: int) -> None:
-        """As in ``Nobody``."""
-        self._parts += more
-
-    def settle(self) -> None:
-        """As in ``Nobody``."""
-        self._done = True
-        self._parts -= 1
-        if not self._parts:
-            self._end()
-
-    def fail(self, error: BaseException) -> None:
-        """As in ``Nobody``; the first error is the one that counts."""
-        if self._error is None:
-            self._error = error
-        self._parts -= 1
-        if not self._parts:
-            self._end()
-
-    def unwanted(self) -> None:
-        """As in ``Nobody``."""
-        self._parts -= 1
-        if not self._parts:
-            self._end()
-
-    def _end(self) -> None:
-        raise NotImplementedError
-
-
-class Receipt(_Counting):
-    """Of one message.
-
-    Args:
-        message: The message.
-        desk: Where it is answered.
-    """
-
-    __slots__ = ("_desk", "_message")
-
-    def __init__(self, message: Message[Any], desk: Desk) -> None:
-        super().__init__()
-        self._message = message
-        self._desk = desk
-
-    def drop(self) -> None:
-        """As in ``Nobody``."""
-        self._desk.dropped(self)
-
-    def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
-        """As in ``Nobody``."""
-        yield self._desk, self._message
-
-    def _end(self) -> None:
-        if self._error is not None:
-            self._desk.nack(self._message, self._error)
-        elif not self._done:
-            self._desk.nack(self._message, UnsettledError("nothing was done with it"))
-        else:
-            _ack(self._desk, self._message)
-
-
-class United(_Counting):
-    """Of something that several items were made into.
-
-    Args:
-        receipts: Theirs; each has one part of its own for this.
-    """
-
-    __slots__ = ("_receipts",)
-
-    def __init__(self, receipts: Iterable[Nobody]) -> None:
-        super().__init__()
-        self._receipts = list(receipts)
-
-    def drop(self) -> None:
-        """As in ``Nobody``; the desk of any of them will do, since all are on one loop."""
-        for desk, _ in self.messages():
-            desk.dropped(self)
-            return
-
-    def messages(self) -> Iterator[tuple[Desk, Message[Any]]]:
-        """As in ``Nobody``."""
-        for receipt in self._receipts:
-            yield from receipt.messages()
-
-    def _end(self) -> None:
-        for receipt in self._receipts:
-            if self._error is not None:
-                receipt.fail(self._error)
-            elif self._done:
-                receipt.settle()
-            else:
-                receipt.unwanted()
-        self._receipts.clear()
-
-
-def _ack(desk: Desk, message: Message[Any]) -> None:
-    desk.acked.append(Answer(message))
-    if desk.sleeps:
-        desk.wake()
+__all__ = ("Followed", "Tracked", "entrusted", "made_of", "parts_of_item", "positions_of", "tracked", "unite")
 
 
 class Tracked(Answer):
@@ -208,6 +29,7 @@ class Tracked(Answer):
         item: The item.
         receipt: Of what it was made of; or the message itself, where there is a ``desk``.
         desk: Where the message is answered.
+        given: What a stage's function is called with: the item.
     """
 
     __slots__ = ("desk", "item", "receipt")
@@ -215,6 +37,7 @@ class Tracked(Answer):
     item: Any
     receipt: Any
     desk: Desk | None
+    given: Any
 
     # All that is made of it is set by whoever makes it: a third of the cost of making one in a call.
     __init__ = object.__init__
@@ -270,7 +93,7 @@ class Tracked(Answer):
         """Each message that it was made of, once."""
         if self.desk is not None:
             return [self.receipt]
-        return list(dict.fromkeys(message for _, message in self.receipt.messages()))
+        return list(dict.fromkeys(message for desk, message in self.receipt.messages() if desk.answers))
 
     def _written(self) -> Nobody:
         if self.desk is not None:
@@ -280,21 +103,41 @@ class Tracked(Answer):
         return receipt
 
 
-def tracked(item: Any, receipt: Nobody | Message[Any]) -> Tracked:
+# The same place under another name, so that it is read as fast.
+Tracked.given = Tracked.item
+
+
+class Followed(Tracked):
+    """One of whose messages instruments want to hear."""
+
+    __slots__ = ("_tries",)
+
+    @property
+    def given(self) -> Any:
+        """The item, entrusted to whoever calls the function."""
+        if self.item is HOLE:
+            return HOLE
+        if not hasattr(self, "_tries"):
+            self._tries = Tries()
+        return Entrusted((self.item,), {}, [list(dict.fromkeys(self.receipt.traces()))], self._tries)
+
+
+def tracked(item: Any, receipt: Nobody) -> Tracked:
     """An item under way."""
-    made: Tracked = Tracked()
+    made: Tracked = Followed() if receipt.is_followed else Tracked()
     made.item = item
     made.receipt = receipt
     made.desk = None
     return made
 
 
-def unite(item: Any, origins: Iterable[Tracked]) -> Tracked:
-    """What was made of several."""
+def unite(item: Any, origins: Iterable[Tracked], *, follows: bool = False) -> Tracked:
+    """What was made of several; in a run with instruments, what these follow is followed."""
     receipts = [receipt for each in origins if (receipt := each.take()) is not NOBODY]
     if not receipts:
         return tracked(item, NOBODY)
-    return tracked(item, receipts[0] if len(receipts) == 1 else United(receipts))
+    united = FollowedUnited if follows else United
+    return tracked(item, receipts[0] if len(receipts) == 1 else united(receipts))
 
 
 def made_of(origin: Tracked, item: Any) -> Tracked:
@@ -320,3 +163,18 @@ def positions_of(items: Iterable[Tracked]) -> dict[str, dict[Any, Any]]:
         for desk, message in each.messages():
             positions.setdefault(desk.source, {})[message.partition] = message.position
     return positions
+
+
+def entrusted(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], origins: Iterable[Tracked], tries: int = 0
+) -> Entrusted | None:
+    """What a function that takes several items is to be called with; ``None`` where none is followed.
+
+    Args:
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+        origins: What these are made of.
+        tries: How often it was tried before.
+    """
+    rows = [list(dict.fromkeys(each.receipt.traces())) if type(each) is Followed else [] for each in origins]
+    return Entrusted(args, kwargs, rows, Tries(tries)) if any(rows) else None

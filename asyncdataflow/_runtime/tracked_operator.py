@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from ..holes import HOLE
 from ..operators.combine import CombineLatest, Zip
-from ..operators.protocol import StreamOperator
+from ..operators.protocol import Apply, StreamOperator
 from .channel import Receiver
 from .counted import Counted
 from .leaving import Leaving
 from .supervise import Counters
-from .tracked import Tracked, unite
+from .tracked import Tracked, entrusted, unite
 
 __all__ = ("Kept", "Origins", "TrackedInlet", "origins_of")
 
@@ -28,9 +28,11 @@ class Origins:
 
     Args:
         operator: The operator.
+        follows: Instruments follow messages of the run.
     """
 
-    def __init__(self, operator: StreamOperator) -> None:
+    def __init__(self, operator: StreamOperator, *, follows: bool) -> None:
+        self._follows = follows
         self._taken: list[Tracked] = []
         self._rows = isinstance(operator, Zip)
 
@@ -38,10 +40,22 @@ class Origins:
         """It takes an item."""
         self._taken.append(item)
 
+    def following(self, apply: Apply) -> Apply:
+        """The way to its function, which tells of what it is called for."""
+        if not self._follows:
+            return apply
+
+        async def followed(*args: Any, **kwargs: Any) -> Any:
+            given = entrusted(args, kwargs, self._taken)
+            return await (apply(*args, **kwargs) if given is None else apply(given))
+
+        return followed
+
     def made(self, item: Any) -> Tracked:
         """It makes something of them; a row with a hole is a hole."""
         taken, self._taken = self._taken, []
-        return unite(HOLE if self._rows and any(each.item is HOLE for each in taken) else item, taken)
+        made = HOLE if self._rows and any(each.item is HOLE for each in taken) else item
+        return unite(made, taken, follows=self._follows)
 
     def end(self) -> None:
         """It has ended: what it has looked at is done with, but not an item of a zip without its partners."""
@@ -54,8 +68,8 @@ class Origins:
 class Kept(Origins):
     """What ``combine_latest`` has: the latest of each branch, of which each row is made."""
 
-    def __init__(self, operator: StreamOperator) -> None:
-        super().__init__(operator)
+    def __init__(self, operator: StreamOperator, *, follows: bool) -> None:
+        super().__init__(operator, follows=follows)
         self._latest: dict[int, Tracked] = {}
         self._used: set[int] = set()
 
@@ -72,7 +86,8 @@ class Kept(Origins):
     def made(self, item: Any) -> Tracked:
         """As in ``Origins``."""
         self._used.update(self._latest)
-        return unite(item, [each.part(each.item) for each in self._latest.values()])
+        parts = [each.part(each.item) for each in self._latest.values()]
+        return unite(item, parts, follows=self._follows)
 
     def end(self) -> None:
         """As in ``Origins``: what has met nobody is left."""
@@ -81,9 +96,9 @@ class Kept(Origins):
         self._latest.clear()
 
 
-def origins_of(operator: StreamOperator) -> Origins:
-    """What keeps account of what an operator has taken."""
-    return Kept(operator) if isinstance(operator, CombineLatest) else Origins(operator)
+def origins_of(operator: StreamOperator, *, follows: bool) -> Origins:
+    """What keeps account of what an operator has taken; as of ``Origins``."""
+    return (Kept if isinstance(operator, CombineLatest) else Origins)(operator, follows=follows)
 
 
 class TrackedInlet(Counted):

@@ -26,7 +26,7 @@ class TrackedLoop(PlainLoop):
         stretch.usual = self._usual
         try:
             for item in lying:
-                result = await function(item.item)
+                result = await function(item.given)
                 if type(result) is stretch.usual:
                     item.item = result
                     lay(item)
@@ -58,7 +58,7 @@ class TrackedLoop(PlainLoop):
         stretch.usual = self._usual
         try:
             for item in lying:
-                result = function(item.item)
+                result = function(item.given)
                 if type(result) is stretch.usual:
                     item.item = result
                     lay(item)
@@ -94,7 +94,7 @@ class TrackedLoop(PlainLoop):
             self.lay(item)
 
     def _value_of(self, item: Tracked) -> Any:
-        return item.item
+        return item.given
 
     def _made_of(self, item: Tracked, result: Any) -> Tracked:
         return made_of(item, result)

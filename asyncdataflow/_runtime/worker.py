@@ -346,7 +346,7 @@ class Work(Expanding):
                 self.leaving.begin()
 
     async def _tracked_stream(self, operator: StreamOperator, call: Call) -> None:
-        origins = origins_of(operator)
+        origins = origins_of(operator, follows=self.following is not None)
         inlets = [
             TrackedInlet(each, self.counters, self.leaving, origins, tagged=operator.tagged)
             for each in self.inlets
@@ -360,7 +360,7 @@ class Work(Expanding):
                 made.release()
 
         try:
-            await operator.run(inlets, emit, call.apply)
+            await operator.run(inlets, emit, origins.following(call.apply))
             origins.end()
         finally:
             self.leaving.begin()

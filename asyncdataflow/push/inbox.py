@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
 from typing import Any
 
 from ..abc import AckableSource, Positions
@@ -25,13 +26,27 @@ class _Call:
     Attributes:
         done: Gets what the call returns.
         results: What has come of the item so far; ``None`` where nobody wants it any more.
+        context: Its caller's.
     """
 
-    __slots__ = ("done", "results")
+    __slots__ = ("context", "done", "results")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.done: asyncio.Future[Any] = loop.create_future()
         self.results: list[Result] | None = []
+        self.context = copy_context()
+
+
+class _Called(Message[Any]):
+    """What a caller has given."""
+
+    __slots__ = ()
+
+    @property
+    def context(self) -> Context:
+        """As of a message."""
+        call: _Call = self.handle
+        return call.context
 
 
 class Inbox(AckableSource[Any]):
@@ -85,7 +100,7 @@ class Inbox(AckableSource[Any]):
         if self._closed is not None:
             raise self._ended()
         call = _Call(asyncio.get_running_loop())
-        message = Message(item, handle=call)
+        message = _Called(item, handle=call)
         del item
         self._waiting[message] = None
         self._wake()

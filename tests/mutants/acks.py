@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant(
         "first part answers for all",
         "a message is answered when one part of it is done",
-        "_runtime/tracked.py",
+        "_runtime/receipts.py",
         """\
         self._done = True
         self._parts -= 1
@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant(
         "best outcome wins",
         "a part that has failed is forgotten beside one that is done",
-        "_runtime/tracked.py",
+        "_runtime/receipts.py",
         "        if self._error is not None:\n            self._desk.nack(self._message, self._error)\n",
         "        if self._error is not None and not self._done:\n"
         "            self._desk.nack(self._message, self._error)\n",
@@ -49,7 +49,7 @@ MUTANTS = (
         "batch answers for one",
         "of what is united only the first is answered",
         "_runtime/tracked.py",
-        "    return tracked(item, receipts[0] if len(receipts) == 1 else United(receipts))\n",
+        "    return tracked(item, receipts[0] if len(receipts) == 1 else united(receipts))\n",
         "    return tracked(item, receipts[0])\n",
     ),
     Mutant(
@@ -149,7 +149,7 @@ MUTANTS = (
         "an item is done when its letter is written, before the sink has it",
         "_runtime/supervise.py",
         "        return tracked(super()._letter(error, item.item, attempt), item.take())\n",
-        "        from .tracked import NOBODY\n\n"
+        "        from .receipts import NOBODY\n\n"
         "        return tracked(super()._letter(error, item.item, attempt), NOBODY)\n",
     ),
     Mutant(

@@ -9,7 +9,8 @@ import traceback
 
 import pytest
 
-from asyncdataflow._runtime.tracked import NOBODY, Nobody, tracked
+from asyncdataflow._runtime.receipts import NOBODY, Nobody
+from asyncdataflow._runtime.tracked import tracked
 from asyncdataflow._runtime.unrolled import Unrolled
 from asyncdataflow.testing.virtual_clock import run_virtual as run
 
