@@ -23,7 +23,10 @@ BLOCKS = [
     for path in DOCUMENTS
     for block in code_blocks(path)
 ]
-NEEDS = {"asyncdataflow.interop.aiostream": "aiostream"}
+NEEDS = {
+    "asyncdataflow.interop.aiostream": "aiostream",
+    "asyncdataflow.observe.opentelemetry": "opentelemetry.sdk",
+}
 
 
 def skip_without(*names):

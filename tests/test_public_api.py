@@ -18,6 +18,7 @@ from tests.source import PACKAGE, module_name, public_modules, tree
 MODULES = [pytest.param(path, id=module_name(path)) for path in public_modules()]
 NEEDS = {
     "asyncdataflow.interop.aiostream": "aiostream",
+    "asyncdataflow.observe.opentelemetry": "opentelemetry.trace",
     "asyncdataflow.observe.prometheus": "prometheus_client",
 }
 
