@@ -16,6 +16,7 @@ from ...errors import (
     RejectedItemError,
     UncertainWriteError,
 )
+from ...message import outgoing_headers
 from ...naming import describe_item
 from .client import Line, subject_of
 
@@ -168,11 +169,13 @@ class Publishing:
                 raise TypeError("a payload is bytes")
         except Exception as error:  # noqa: BLE001 - the functions are the user's, and an item anything
             raise self._rejected(item, number, count, f"{type(error).__name__} as it is encoded") from None
-        size = len(payload) + sum(len(f"{name}{value}") * 4 + 4 for name, value in headers.items())
         most = self._line.client.max_payload
-        if size + _OF_A_HEADER * bool(headers) > most:
-            raise self._rejected(item, number, count, f"its {size} bytes are more than the server's {most}")
-        return _Letter(subject, payload, headers or None)
+        # A trace that finds no room in it is no reason to refuse an item.
+        for each in ({**outgoing_headers(number - 1), **headers}, headers):
+            size = len(payload) + sum(len(f"{name}{value}") * 4 + 4 for name, value in each.items())
+            if size + _OF_A_HEADER * bool(each) <= most:
+                return _Letter(subject, payload, each or None)
+        raise self._rejected(item, number, count, f"its {size} bytes are more than the server's {most}")
 
     def _rejected(self, item: Any, number: int, count: int, why: str) -> RejectedItemError:
         which, none = (

@@ -138,7 +138,7 @@ class Session:
             delivery, item = await self._intake.next()
             if self._held.get(delivery.sequence) is delivery:
                 self._given.add(delivery)
-                return Message(item, handle=delivery)
+                return Message(item, handle=delivery, headers=delivery.message.headers or {})
         raise StopAsyncIteration
 
     async def answer(self, answers: Sequence[Answer]) -> None:

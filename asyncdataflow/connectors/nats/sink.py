@@ -38,7 +38,8 @@ class JetStreamSink(Sink[Any]):
         key: A function of the item that gives its identity, a text; ``None``: it has none.
         encode: How an item becomes a payload: ``"json"``, ``"bytes"`` (it is bytes), or a function. It and
             the other functions run on the loop.
-        headers: A function of the item that gives headers, text to text.
+        headers: A function of the item that gives headers, text to text. What an instrument follows the
+            item by (``traceparent``) goes with them, where they do not name it themselves.
         chunk: Most items that are sent before the first is confirmed.
         full_wait: Seconds for which a full stream is waited for.
         reconnect: Seconds for which a lost connection, or a stream that is not there, is tried again.

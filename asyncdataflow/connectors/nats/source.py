@@ -25,6 +25,8 @@ class JetStreamSource(AckableSource[Any]):
     a killed consumer when ``ack_wait`` has passed. A message that takes longer is kept from that by
     heartbeats, for as long as its session lives.
 
+    Its messages have their headers, so that an instrument goes on with a trace that is in them.
+
     At least once. When the connection was lost, the client connects again, and what was delivered
     before counts as another session's: answers to it are ignored and logged, and it comes again when
     ``ack_wait`` has passed. At most ``max_unacked`` messages and those fetched ahead come twice so.
