@@ -69,8 +69,6 @@ class RoutedLoop(PlainLoop):
         )
         self._forks = forks
         self._free = forks.free
-        self._loop = asyncio.get_running_loop()
-        self._will_look = False
         forks.name(operator.places(work.branches), work.watched_ways)
 
     async def run(self) -> None:
@@ -88,23 +86,20 @@ class RoutedLoop(PlainLoop):
     async def _choose_for_each(self, items: int) -> int:
         """A stretch; how many items that may have been, 0 where others ran meanwhile."""
         function, awaits, tracks = self.function, self.awaits, self._work.tracks
-        if awaits and not self._will_look:
-            self._will_look = True
-            self._loop.call_soon(self._look)
         stretch, ways = self._stretch, self._forks.named(items)
         item = result = error = None
         lying = stretch.lift(items)
         stretch.usual = str
         try:
             for item in lying:
-                result = function(item.item if tracks else item)
+                result = function(item.given if tracks else item)
                 if awaits:
                     result = await result
                 if type(result) is stretch.usual and result in ways:
                     ways[result](item)
                     continue
                 if self._is_called and not awaits and is_awaited(type(result)):
-                    self._baton.drop()  # As in ``_look``.
+                    self._baton.drop()  # Nobody watches whether a plain function suspends.
                     result = await result
                 result = self._judged(item, result)
                 if self._baton.holder is not stretch:
@@ -123,15 +118,6 @@ class RoutedLoop(PlainLoop):
             return await self._see_out(items, error, item, result)
         finally:
             del error, item  # The error's traceback has this frame: a cycle.
-
-    def _look(self) -> None:
-        """The loop goes on: either the stretch is over, or the worker is suspended in it.
-
-        Then who waits for an item of one branch must not wait until somebody looks at another.
-        """
-        self._will_look = False
-        if self._baton.holder is self._stretch:
-            self._baton.drop()
 
     def _judged(self, item: Any, result: Any) -> list[Delivery]:
         """What goes where; the function may have suspended."""

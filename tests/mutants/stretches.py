@@ -107,14 +107,14 @@ MUTANTS = (
     Mutant(
         "branch left asleep",
         "who waits for an item of one branch is told of it only when somebody looks at another",
-        "_runtime/routed.py",
+        "_runtime/plain.py",
         """\
-        self._will_look = False
-        if self._baton.holder is self._stretch:
-            self._baton.drop()
+                if self.awaits:
+                    self._baton.watch()
+                done = await stretch(fit if fit < left else left)
 """,
         """\
-        self._will_look = False
+                done = await stretch(fit if fit < left else left)
 """,
     ),
     Mutant(
