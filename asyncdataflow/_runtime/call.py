@@ -46,8 +46,8 @@ from .lane import Lane, LaneIterator, Target
 from .opening import Opening, enter_any, one_by_one, open_source
 from .process import ProcessTarget
 from .rejoined import Rejoined, handing_over, members
-from .result import checked, is_unsettled, settled, settled_and_checked
-from .resume import Resume
+from .result import checked, checked_coroutine, is_unsettled, settled, settled_and_checked
+from .resume import Resume, committing
 from .workshop import Workshop
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined")
@@ -197,7 +197,7 @@ class Calls:
             commits: Commits[Any] = await stack.enter_async_context(self._stage.fn.open())
             for source, resume in self._resumes.items():
                 resume.tell(await commits.positions(source))
-            return self._on_the_loop(_committing(commits, self._resumes))
+            return self._on_the_loop(committing(commits, self._resumes))
         own = {name: await enter_any(stack, make()) for name, make in self._stage.per_worker.items()}
         return self._on_the_loop(self._given(own))
 
@@ -277,7 +277,7 @@ class Calls:
 
     def _loop_one(self, function: Any) -> Callable[[Any], Awaitable[Any]]:
         if self._how.arguments == "item" and self._how.kind == "coroutine" and self._stage.timeout is None:
-            return _checked_coroutine(function)
+            return checked_coroutine(function)
         apply = self._loop_apply(function)
 
         async def one(item: Any) -> Any:
@@ -393,23 +393,6 @@ def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
 
 def _post_nowhere(items: Iterable[Any], tell: Callable[[Chunk], object]) -> Chunk:
     raise RuntimeError("a stage on the loop has no threads")
-
-
-def _checked_coroutine(function: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
-    async def one(item: Any) -> Any:
-        return checked(await function(item))
-
-    return one
-
-
-def _committing(commits: Commits[Any], resumes: Mapping[str, Resume]) -> Callable[[Any], Awaitable[None]]:
-    async def write(items_and_positions: tuple[Any, Mapping[str, Positions]]) -> None:
-        items, positions = items_and_positions
-        await commits.write(items, positions)
-        for source, stored in positions.items():
-            resumes[source].stored(stored)
-
-    return write
 
 
 def _called(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

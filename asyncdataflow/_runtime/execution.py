@@ -190,9 +190,8 @@ class Execution:
         self._opening = False
         if self._turned.done():
             return
-        given = self._params, opened, self._items, self._parts
         try:
-            self.works = self._build(self.graph, self.output, *given)
+            self.works = self._build(self.graph, self.output, self._params, opened, self._items, self._parts)
             self._start()
             await self._turned
         except asyncio.CancelledError:  # The loop is being closed around us, as asyncio.run does.

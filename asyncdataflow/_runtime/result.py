@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Final
 
 from ..errors import ResultError
 
-__all__ = ("checked", "is_awaited", "is_unsettled", "settled", "settled_and_checked")
+__all__ = ("checked", "checked_coroutine", "is_awaited", "is_unsettled", "settled", "settled_and_checked")
 
 _GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
@@ -44,3 +45,12 @@ def checked(result: Any) -> Any:
             "the stage returned a generator object; write stage(f, many=True) to send its items"
         )
     return result
+
+
+def checked_coroutine(function: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """A coroutine function whose results are checked."""
+
+    async def one(item: Any) -> Any:
+        return checked(await function(item))
+
+    return one

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any
 
-from ..abc import Positions
+from ..abc import Commits, Positions
 
-__all__ = ("Resume",)
+__all__ = ("Resume", "committing")
 
 
 class Resume:
@@ -31,3 +31,15 @@ class Resume:
         """What the sink has."""
         told = await asyncio.shield(self._told)
         return {**told, **self._stored} if self._stored else told
+
+
+def committing(commits: Commits[Any], resumes: Mapping[str, Resume]) -> Callable[[Any], Awaitable[None]]:
+    """What writes items with the positions of their sources, and lets those know that it has."""
+
+    async def write(items_and_positions: tuple[Any, Mapping[str, Positions]]) -> None:
+        items, positions = items_and_positions
+        await commits.write(items, positions)
+        for source, stored in positions.items():
+            resumes[source].stored(stored)
+
+    return write

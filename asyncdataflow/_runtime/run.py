@@ -20,9 +20,9 @@ from ..stats import RunState, RunStats, StageStats
 from .baton import Baton, TakingStretch
 from .edge import Given, Lying
 from .execution import GRACE, Execution
+from .figures import stage_stats
 from .in_hand import InHand
 from .supervise import Counters
-from .worker import Work
 
 __all__ = ("Run",)
 
@@ -274,7 +274,7 @@ class Run(AsyncIterator[T], Generic[T]):
         execution = self._execution
         if execution is None:
             return RunStats(self.state, MappingProxyType(self._no_stats()), 0, 0, 0.0)
-        stages = self._no_stats() | {work.stage.title: _stage_stats(work) for work in execution.works}
+        stages = self._no_stats() | {work.stage.title: stage_stats(work) for work in execution.works}
         results = self._tally.received
         if self._stretch.baton.holder is self._stretch:
             results += self._stretch.progress()[0]
@@ -375,29 +375,3 @@ class Run(AsyncIterator[T], Generic[T]):
         execution.results.close()
         self._in_hand.end()
         return cancelled
-
-
-def _stage_stats(work: Work) -> StageStats:
-    counters = work.figures
-    edges = [inlet.channel.statistics() for inlet in work.inlets]
-    spent = work.spent
-    return StageStats(
-        received=counters.received,
-        sent=counters.sent,
-        filtered=counters.filtered,
-        skipped=counters.skipped,
-        dead_lettered=counters.dead_lettered,
-        failed=counters.failed,
-        retried=counters.retried,
-        in_flight=work.in_flight,
-        queued=sum(each.items for each in edges) + work.parked,
-        capacity=sum(each.capacity for each in edges),
-        dropped=sum(each.dropped for each in edges),
-        unacked=work.unacked,
-        workers=work.stage.concurrency,
-        elapsed=spent.elapsed,
-        busy=spent.busy,
-        waiting=spent.waiting,
-        blocked=spent.blocked,
-        latency=spent.latency,
-    )
