@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Protocol
 
 from ..operators.protocol import Delivery, ItemOperator
@@ -87,12 +88,13 @@ class RoutedLoop(PlainLoop):
         """A stretch; how many items that may have been, 0 where others ran meanwhile."""
         function, awaits, tracks = self.function, self.awaits, self._work.tracks
         stretch, ways = self._stretch, self._forks.named(items)
+        given = attrgetter("given" if self._is_called else "item")
         item = result = error = None
         lying = stretch.lift(items)
         stretch.usual = str
         try:
             for item in lying:
-                result = function(item.given if tracks else item)
+                result = function(given(item) if tracks else item)
                 if awaits:
                     result = await result
                 if type(result) is stretch.usual and result in ways:

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import threading
 import time
-import weakref
 from contextlib import asynccontextmanager, nullcontext, suppress
 
 import pytest
@@ -17,85 +16,24 @@ from asyncdataflow.abc import Sink
 from asyncdataflow.errors import ShutdownTimeoutError
 from asyncdataflow.histogram import Histogram
 from asyncdataflow.operators import map_batches
-from asyncdataflow.policy import Restart, Retry
+from asyncdataflow.policy import Restart
 from asyncdataflow.testing import QueueSource
 from asyncdataflow.testing.virtual_clock import run_virtual
+from tests.runtime.metered import (
+    a_second,
+    adds_up,
+    after,
+    at_once,
+    both,
+    close,
+    every_second,
+    never_done,
+    same,
+    slow_in_a_thread,
+    spent,
+    three_seconds,
+)
 from tests.serving.flaky import Flaky
-
-
-async def every_second(n=10):
-    for number in range(n):
-        await asyncio.sleep(1)
-        yield number
-
-
-async def at_once(n=10):
-    for number in range(n):
-        yield number
-
-
-async def same(item):
-    return item
-
-
-async def a_second(item):
-    await asyncio.sleep(1)
-    return item
-
-
-async def three_seconds(item):
-    await asyncio.sleep(3)
-    return item
-
-
-def slow_in_a_thread(item):
-    time.sleep(2)
-    return item
-
-
-def close(*seconds):
-    return pytest.approx(seconds, abs=1e-9)
-
-
-def spent(each):
-    return each.busy, each.waiting, each.blocked
-
-
-def adds_up(stats):
-    """Every worker's every second is somewhere."""
-    for name, each in stats.stages.items():
-        assert each.busy + each.waiting + each.blocked == pytest.approx(each.workers * each.elapsed), name
-        assert min(spent(each)) >= -1e-9, (name, each)
-        assert max(spent(each)) <= each.workers * stats.elapsed + 1e-9, (name, each)
-
-
-def after(seconds, definition, *, fuse=True, buffer=128, taken=True):
-    """The figures of a run that long after its start, by a virtual clock."""
-
-    async def main():
-        async with DataFlow(definition, fuse=fuse).stream(buffer=buffer) as run:
-
-            async def consume():
-                async for _ in run:
-                    pass
-
-            consumer = asyncio.create_task(consume()) if taken else None
-            await asyncio.sleep(seconds)
-            stats = run.stats()
-            adds_up(stats)
-            if consumer is not None:
-                consumer.cancel()
-                await asyncio.gather(consumer, return_exceptions=True)
-            return stats
-
-    return run_virtual(main())
-
-
-both = pytest.mark.parametrize("fuse", [True, False], ids=["fused", "apart"])
-
-
-async def never_done(item):
-    await asyncio.Event().wait()
 
 
 @both
@@ -374,198 +312,6 @@ def test_acks_that_are_awaited_hold_a_source_up():
     assert first.blocked == pytest.approx(4.5)
     # The first was done in one second, the others have waited for the one before them.
     assert (stats.latency.count, stats.latency.seconds) == (4, pytest.approx(1 + 2 + 2 + 2))
-
-
-@both
-class TestLatency:
-    def test_each_slow_item(self, fuse):
-        stats = after(100, (every_second, same, a_second, three_seconds), fuse=fuse)
-        for name, seconds in (("same", 0), ("a_second", 1), ("three_seconds", 3)):
-            latency = stats.stages[name].latency
-            assert (latency.count, latency.seconds) == (10, pytest.approx(10 * seconds)), name
-            assert latency.quantile(0.99) == pytest.approx(seconds, rel=1 / 16)
-
-    def test_one_slow_item_among_quick_ones_is_seen(self, fuse):
-        async def misses(item):
-            if item == 7:
-                await asyncio.sleep(8)
-            return item
-
-        latency = (
-            after(100, (at_once, same, misses, stage(same, name="last")), fuse=fuse).stages["misses"].latency
-        )
-        assert (latency.count, latency.seconds) == (10, pytest.approx(8))
-        assert latency.quantile(0.9) == 0
-        assert latency.quantile(1) == pytest.approx(8, rel=1 / 16)
-
-    def test_one_slow_item_is_seen_also_where_nobody_looks_meanwhile(self, fuse):
-        async def bursts():
-            yield 0
-            await asyncio.sleep(1)
-            for number in range(1, 11):
-                yield number
-            await asyncio.sleep(1000)
-
-        async def misses(item):
-            if item == 7:
-                await asyncio.sleep(8)
-            return item
-
-        stats = after(60, (bursts, misses, stage(never_done, buffer=100)), fuse=fuse)
-        latency = stats.stages["misses"].latency
-        assert (latency.count, latency.seconds) == (11, pytest.approx(8))
-        assert latency.quantile(0.9) == 0
-        assert latency.quantile(1) == pytest.approx(8, rel=1 / 16)
-
-    def test_what_waits_for_room_is_not_slow(self, fuse):
-        stats = after(100, (at_once, stage(same, buffer=1), stage(three_seconds, buffer=1)), fuse=fuse)
-        assert stats.stages["same"].latency.seconds == pytest.approx(0)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"concurrency": 4},
-        {"concurrency": 4, "ordered": False},
-        {"concurrency": 4, "key": lambda n: n % 4},
-        {"concurrency": 4, "key": lambda n: 0},
-        {"timeout": 5},
-        {"rate": 100},
-        {"buffer": 1},
-    ],
-    ids=str,
-)
-def test_latency_whatever_the_loop(options):
-    for source in (at_once, QueueSource(range(10))):
-        latency = after(100, (source, stage(a_second, **options), same)).stages["a_second"].latency
-        assert (latency.count, latency.seconds) == (10, pytest.approx(10))
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"concurrency": 2},
-        {"concurrency": 2, "ordered": False},
-        {"concurrency": 2, "key": lambda n: n % 3},
-    ],
-    ids=str,
-)
-def test_what_waits_for_room_behind_several_workers_is_not_slow(options):
-    async def does(item):
-        # While some take long, nothing is left to send, and a worker that has waited for room goes on.
-        await asyncio.sleep(1 if item % 4 else 10)
-        return item
-
-    definition = (functools.partial(at_once, 20), stage(does, **options), stage(three_seconds, buffer=1))
-    latency = after(200, definition).stages["does"].latency
-    assert (latency.count, latency.seconds) == (20, pytest.approx(5 * 10 + 15))
-
-
-@pytest.mark.parametrize(
-    ("options", "answered"),
-    [
-        ({}, False),
-        ({"concurrency": 4, "ordered": True}, False),
-        ({"concurrency": 4, "ordered": False}, False),
-        ({}, True),
-        ({"concurrency": 4, "ordered": False}, True),
-    ],
-    ids=str,
-)
-def test_slow_ones_among_quick_ones_and_those_that_fail_or_make_nothing(options, answered):
-    async def does(item):
-        if item % 5 == 0:
-            await asyncio.sleep(1)
-        if item % 7 == 0:
-            raise LookupError(item)
-        return None if item % 3 == 0 else item
-
-    source = QueueSource(range(100)) if answered else functools.partial(at_once, 100)
-    definition = (source, stage(does, on_error="skip", **options), stage(same, buffer=4))
-    latency = after(100, definition).stages["does"].latency
-    assert (latency.count, latency.seconds) == (100, pytest.approx(20))
-
-
-def test_latency_in_threads_and_of_retries():
-    latency = after(100, (at_once, slow_in_a_thread)).stages["slow_in_a_thread"].latency
-    assert (latency.count, latency.seconds) == (10, pytest.approx(20))
-    tries = []
-
-    async def second_time(item):
-        tries.append(item)
-        await asyncio.sleep(1)
-        if tries.count(item) == 1:
-            raise LookupError(item)
-
-    latency = after(100, (at_once, stage(second_time, retry=2))).stages["second_time"].latency
-    assert latency.count == 10
-    assert latency.seconds >= 20
-
-
-@pytest.mark.parametrize("options", [{}, {"concurrency": 3}], ids=str)
-def test_further_attempts_in_threads_are_worked_off_and_belong_to_their_item(options):
-    tries = []
-
-    def second_time(item):
-        tries.append(item)
-        time.sleep(1)
-        if tries.count(item) == 1:
-            raise LookupError(item)
-        return item
-
-    retry = Retry(2, backoff=3, jitter=0)
-    each = after(200, (at_once, stage(second_time, retry=retry, **options), same)).stages["second_time"]
-    assert (each.latency.count, each.latency.seconds) == (10, pytest.approx(50))
-    assert each.busy == pytest.approx(20)
-
-
-async def test_what_was_tried_again_in_a_thread_is_let_go():
-    class Item:
-        pass
-
-    kept, tries = weakref.WeakSet(), []
-
-    def third_time(item):
-        tries.append(item)
-        if tries.count(item) < 3:
-            raise LookupError
-        tries.clear()
-        return len(kept)
-
-    async def make():
-        for _ in range(20):
-            item = Item()
-            kept.add(item)
-            yield item
-
-    retry = Retry(3, backoff=0)
-    async with DataFlow((make, stage(third_time, retry=retry, buffer=1), same)).stream(buffer=1) as run:
-        seen = [each async for each in run]
-    assert len(seen) == 20
-    assert max(seen) < 10
-
-
-def test_a_loop_with_a_clock_of_its_own():
-    class Loop(asyncio.SelectorEventLoop):
-        def time(self):
-            return super().time() - 10_000
-
-    async def main():
-        run = DataFlow((at_once, stage(flat_one, many=True))).stream()
-        async for _ in run:
-            pass
-        return run.stats().stages["flat_one"].latency
-
-    with asyncio.Runner(loop_factory=Loop) as runner:
-        latency = runner.run(main())
-    assert latency.count == 10
-    assert latency.seconds < 10
-
-
-async def flat_one(item):
-    yield item
 
 
 async def test_busy_stages_that_are_walked_through_are_told_apart():
