@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of what is at random")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     asked = parser.parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it puts in the background so, and the services would ignore Ctrl-C, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     terms = Terms(asked.minutes * 60, asked.rate, asked.pause, seed=asked.seed, leak=asked.leak)
     try:
         seen = run(terms)

@@ -83,8 +83,12 @@ def taken(at: float, line: bytes, process: psutil.Process) -> Sample | None:
 
 
 def faults_of(sample: Sample) -> list[str]:
-    """Where counters do not add up: in = out + dropped + failed + in flight, of a stage and between two."""
-    return [*_within(sample.stages), *_between(sample.stages)]
+    """Where counters do not add up: in = out + dropped + failed + in flight, of a stage and between two.
+
+    Of a run that is stopped, what lay between two is given back to its source, and counted there.
+    """
+    between = [] if sample.state == "stopping" else _between(sample.stages)
+    return [*_within(sample.stages), *between]
 
 
 def _within(stages: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +59,7 @@ class Service:
         began: When the soak began, by the monotonic clock.
         every: Seconds between two samples.
         leak: Bytes of each item that it is to keep, to see that this is found.
+        tell: Given a line for each fault, at once.
 
     Attributes:
         lives: Its lives, the last one being the present.
@@ -67,7 +68,15 @@ class Service:
     """
 
     def __init__(
-        self, name: str, route: Route, place: Place, *, began: float, every: float, leak: int = 0
+        self,
+        name: str,
+        route: Route,
+        place: Place,
+        *,
+        began: float,
+        every: float,
+        leak: int,
+        tell: Callable[[str], None],
     ) -> None:
         self.name = name
         self.route = route
@@ -77,6 +86,7 @@ class Service:
         self.ends: list[str] = []
         self.unbalanced = 0
         self._began = began
+        self._tell = tell
         self._arguments = json.dumps([route.name, dataclasses.asdict(place), every, leak])
         self._log = Path(place.folder, "log")
 
@@ -215,6 +225,7 @@ class Service:
     def _fault(self, told: str) -> None:
         if len(self.faults) < _MOST_FAULTS:
             self.faults.append(f"{self.name}: {told}")
+            self._tell(f"{time.monotonic() - self._began:6.0f} s  fault of {self.name}: {told[:200]}")
 
 
 def _is_worker(process: psutil.Process) -> Any:

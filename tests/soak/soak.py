@@ -96,7 +96,7 @@ def soak(terms: Terms, nats: Nats, postgres: Postgres, tell: Callable[[str], Non
         parts = []
         for name, route in _SERVICES:
             place = _made(route, name, folder, nats, postgres)
-            service = Service(name, route, place, began=began, every=terms.every, leak=terms.leak)
+            service = Service(name, route, place, began=began, every=terms.every, leak=terms.leak, tell=tell)
             stack.callback(service.kill)
             service.start()
             parts.append((service, Load(route, place, terms.rate)))
