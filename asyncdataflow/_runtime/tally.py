@@ -7,8 +7,7 @@ the order in which they are posted, and as many as there are threads at a time.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from .chunk import Chunk
 from .meter import AnyWait, Meter, Spent
@@ -48,6 +47,21 @@ class _AnyBlock(AnyWait):
         return self._meanwhile + (self._busy() if self._places else 0.0)
 
 
+class _Alone:
+    """Around what is done for one item; ``contextmanager`` would write to the error, which may be frozen."""
+
+    def __init__(self, meter: Meter, took: float) -> None:
+        self._meter = meter
+        self._began = meter.clock() - took
+
+    def __enter__(self) -> None:
+        """It was begun."""
+
+    def __exit__(self, *_: object) -> None:
+        """It is made, or given up."""
+        self._meter.recorder.add(self._meter.clock() - self._began)
+
+
 class AtWork:
     """How long a stage's threads are at work.
 
@@ -84,14 +98,9 @@ class AtWork:
         if counts and well:
             self._meter.recorder.add(chunk.each, well)
 
-    @contextmanager
-    def alone(self, took: float) -> Iterator[None]:
+    def alone(self, took: float) -> _Alone:
         """One that has taken so long is seen to in this block: again, maybe, or given up."""
-        began = self._meter.clock() - took
-        try:
-            yield
-        finally:
-            self._meter.recorder.add(self._meter.clock() - began)
+        return _Alone(self._meter, took)
 
     def let_go(self) -> None:
         """The run is over; what no thread has come back with knows its way back here."""
