@@ -349,6 +349,18 @@ def test_what_goes_with_an_item_to_another_program(chunk):
     assert outgoing_headers() == {}
 
 
+@pytest.mark.parametrize("chunk", [1, 3])
+@pytest.mark.parametrize("instruments", [[], [Book(lambda n: n % 2)]])
+def test_what_another_run_writes_within_a_function_does_not_go_with_its_item(chunk, instruments):
+    sink = Told(chunk)
+
+    async def writes(lot):
+        await DataFlow((thrice, sink), instruments=instruments).run(items=[1, 2, 3])
+
+    ran((batch(3), writes))
+    assert sink.told == {n * 3: {"trace": str(n)} if instruments and n % 2 else {} for n in (1, 2, 3)}
+
+
 def test_what_came_with_a_message():
     class Broker(AckableSource):
         @asynccontextmanager

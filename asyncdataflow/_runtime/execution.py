@@ -19,6 +19,7 @@ from ..delivery import has_answered_source
 from ..errors import ChannelClosed, ShutdownTimeoutError, UnevenZipError
 from ..following import Following
 from ..graph import Graph
+from ..message import WRITING
 from ..naming import describe_error
 from ..operators.combine import Zip
 from ..policy import Buffer
@@ -75,12 +76,10 @@ class Execution:
         fused: bool = True,
         following: Following | None = None,
     ) -> None:
-        self.name, self.graph = name, graph
+        self.name, self.graph, self.completed = name, graph, False
         self.state: RunState = "running"
-        self.completed = False
         self.failures: list[BaseException] = []
         self.works: list[Work] = []
-        self._accounts = Accounts((), {})
         self._params, self._items, self._loop = params, items, asyncio.get_running_loop()
         self._build = functools.partial(build, fused=fused, following=following)
         self._parts = parts_of(self._loop)
@@ -97,7 +96,7 @@ class Execution:
         self._tasks: dict[asyncio.Task[None], Work] = {}
         self._cancelled: set[asyncio.Task[None]] = set()
         self._grace = self._patience = GRACE
-        self._alarms = Alarms(self._loop)
+        self._accounts, self._alarms = Accounts((), {}), Alarms(self._loop)
         self.tracks = following is not None or graph.kept(has_answered_source)
         self.readiness, self._opening = Readiness(), True
         # Known before it is made: a task of an eager factory runs at once.
@@ -169,6 +168,7 @@ class Execution:
 
     async def _run(self) -> None:
         """The runner: never raises, always reaches the end."""
+        WRITING.set(None)  # A function that starts a run may be writing something else.
         try:
             await self._work(await self._resources.open())
         except asyncio.CancelledError:
