@@ -323,6 +323,28 @@ def test_a_consumer_that_leaves_and_one_that_fails():
     assert asyncio.run(main(error)) == (0, error)
 
 
+@pytest.mark.parametrize("executor", ["loop", "thread"])
+def test_a_source_that_is_a_function_and_fails(executor):
+    """There is no item then."""
+
+    def fails():
+        raise KeyError("own")
+
+    async def also():
+        fails()
+
+    def flow(**options):
+        source = stage(fails if executor == "thread" else also, executor=executor, **options)
+        return DataFlow((source, double), instruments=[Book()])
+
+    for options in ({}, {"retry": Retry(attempts=2, backoff=0.001, jitter=0)}):
+        with pytest.raises(KeyError, match="own"):
+            flow(**options)()
+    letters = []
+    assert flow(on_error="skip")() == flow(on_error=dead_letter(letters.append))() == []
+    assert [each.item for each in letters] == [None]
+
+
 def test_a_source_that_is_answered():
     queue = QueueSource("abc")
     book = Book()

@@ -151,7 +151,7 @@ class Reading(Making):
         async with self.calls.worker() as call:
             if not self._many:
                 self.reading = True
-                made = await self._made(call, None)
+                made = await self._made(call, tracked(None, NOBODY) if self.tracks else None)
                 self.reading = False
                 await self.emit(self._own(made))
                 return
