@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
 import threading
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -343,6 +345,32 @@ def test_a_source_that_is_a_function_and_fails(executor):
     letters = []
     assert flow(on_error="skip")() == flow(on_error=dead_letter(letters.append))() == []
     assert [each.item for each in letters] == [None]
+
+
+@pytest.mark.leaks("tasks", "generators", reason="asyncio.run itself ends what the open run has")
+@pytest.mark.parametrize("when", ["at work", "with the loop", "after the loop"])
+@pytest.mark.filterwarnings("ignore:a run of:ResourceWarning")
+def test_a_run_that_is_dropped_ends_what_was_under_way(when):
+    book, runs = Book(), []
+
+    async def main():
+        run = DataFlow((double,), instruments=[book]).stream(items=endless())
+        await anext(run)
+        if when == "at work":
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            del run
+            gc.collect()
+            await asyncio.wait(tasks)
+        elif when == "after the loop":
+            runs.append(run)
+
+    async def endless():
+        for number in itertools.count():
+            yield number
+
+    asyncio.run(main())
+    runs.clear()
+    book.check()
 
 
 def test_a_source_that_is_answered():

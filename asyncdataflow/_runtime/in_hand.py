@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -23,16 +24,41 @@ class InHand:
         following: What follows the messages of the run, where instruments do.
     """
 
-    __slots__ = ("_following", "_held")
+    __slots__ = ("_ended", "_following", "_held", "_is_dropped")
 
     def __init__(self, following: Following | None) -> None:
         self._following = following
         self._held: Tracked | None = None
+        self._ended: asyncio.Future[None] | None = None
+        self._is_dropped = False
+
+    def watch(self, ended: asyncio.Future[None]) -> None:
+        """The run is to be over then; there may be nobody left by then who says so."""
+        if self._following is not None:
+            self._ended = ended
+            ended.add_done_callback(self._is_over)
+
+    def drop(self) -> None:
+        """Nobody holds the run any more; called in any thread, and maybe after the loop."""
+        self._is_dropped = True
+        self._held = None
+        if self._following is None or self._ended is None:
+            return
+        loop = self._ended.get_loop()
+        if loop.is_closed():
+            self.end()
+        elif self._ended.done():
+            loop.call_soon_threadsafe(self.end)
+
+    def _is_over(self, _: object) -> None:
+        if self._is_dropped:
+            self.end()
 
     def end(self) -> None:
         """The run is over, and no result will be in hand any more."""
-        if self._following is not None:
-            self._following.end()
+        following, self._following = self._following, None
+        if following is not None:
+            following.end()
 
     def put(self, result: Tracked) -> Any:
         """Hand one over, where none is in hand."""

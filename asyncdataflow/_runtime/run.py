@@ -293,7 +293,10 @@ class Run(AsyncIterator[T], Generic[T]):
     def __del__(self, warn: Callable[..., Any] = warnings.warn) -> None:
         """A run that nobody holds any more and that still works is stopped, and said so."""
         execution = getattr(self, "_execution", None)
-        if execution is None or execution.ended.done():
+        if execution is None:
+            return
+        if execution.ended.done():
+            self._in_hand.drop()
             return
         try:
             warn(
@@ -304,6 +307,7 @@ class Run(AsyncIterator[T], Generic[T]):
                 stacklevel=2,
             )
         finally:
+            self._in_hand.drop()
             execution.abandon()
 
     def _no_stats(self) -> dict[str, StageStats]:
@@ -325,6 +329,7 @@ class Run(AsyncIterator[T], Generic[T]):
             make, self._make = self._make, None
             assert make is not None, "made once"  # noqa: S101 - for the type checker
             self._execution = make()
+            self._in_hand.watch(self._execution.ended)
             while self._asked:
                 self._asked.pop(0)(self._execution)
             output = self._execution.output
