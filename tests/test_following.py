@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import threading
+import weakref
 from collections import Counter
 from contextlib import asynccontextmanager
 
@@ -371,6 +372,41 @@ def test_a_run_that_is_dropped_ends_what_was_under_way(when):
     asyncio.run(main())
     runs.clear()
     book.check()
+
+
+def test_an_item_lives_no_longer_than_without_instruments():
+    class Given:
+        pass
+
+    class Counts(Book):
+        def begin(self, flow, source, message):
+            return 1
+
+        def call(self, stage, attempt, traces):
+            return None
+
+    async def given():
+        for _ in range(300):
+            item = Given()
+            living.add(item)
+            yield item
+            del item
+
+    async def small(item):
+        return 1
+
+    async def none(items):
+        async for _ in items:
+            most.append(len(living))
+        return
+        yield
+
+    living, most = weakref.WeakSet(), []
+    count = stage(lambda lot: most.append(len(living)), executor="inline")
+    for steps in [(small, batch(100), count), (through(none, buffer=2),)]:
+        DataFlow((given, *steps), instruments=[Counts()])()
+        assert max(most) < 20
+        most.clear()
 
 
 def test_a_source_that_is_answered():

@@ -76,12 +76,13 @@ class OwnDesk(_Desk):
         super().__init__(source, following)
         self.acked: list[Answer] = []
         self._begin = following.begin
+        # Of all, since nobody is answered: else what was given would live until it is settled.
+        self._message: Message[Any] = Message(None)
 
     def track(self, item: Any) -> Tracked:
         """An item, on its way."""
-        message = Message(item)
-        trace = self._begin(self.source, message)
-        return tracked(item, NOBODY if trace is None else FollowedReceipt(message, self, trace))
+        trace = self._begin(self.source, Message(item))
+        return tracked(item, NOBODY if trace is None else FollowedReceipt(self._message, self, trace))
 
     def wake(self) -> None:
         """As of a desk: there is nobody to be told."""

@@ -37,8 +37,10 @@ class Origins:
         self._rows = isinstance(operator, Zip)
 
     def add(self, port: int, item: Tracked) -> None:
-        """It takes an item."""
+        """It takes an item, and knows best how long to keep it."""
         self._taken.append(item)
+        if not self._rows:
+            item.item = None
 
     def following(self, apply: Apply) -> Apply:
         """The way to its function, which tells of what it is called for."""
@@ -131,5 +133,6 @@ class TrackedInlet(Counted):
 
     def _seen(self, received: Any) -> Any:
         port, item = received if self._tagged else (_NO_PORT, received)
+        value = item.item
         self._origins.add(port, item)
-        return (port, item.item) if self._tagged else item.item
+        return (port, value) if self._tagged else value
