@@ -173,7 +173,9 @@ class Restart:
         jitter: Part of each wait that is random, from 0 to 1.
         settle: Seconds that the items of a source that is answered have to be settled before it is
             opened anew; those that are not by then come again.
-        on: Exception types that are worth it; any other stands at once.
+        on: Exception types that are worth it; any other stands at once. ``Exception`` leaves out, as
+            long as the source could never be opened, what no wait mends: a file that is not there, a
+            right that is missing, a wrong value. ``OSError``, say, leaves out nothing of its kind.
 
     Raises:
         ValueError: A number is out of its range, or the waits are so long that ``attempts`` can

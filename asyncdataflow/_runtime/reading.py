@@ -165,7 +165,7 @@ class Reading(Making):
         try:
             async with call.each(None) as items:
                 self.reading, opened = False, True
-                self.calls.opened()
+                self._opened()
                 try:
                     await self._pull(items)
                     # Before the iterator is closed, which may take its time: what was sent
@@ -179,6 +179,11 @@ class Reading(Making):
                 raise
             restarts.also(error)
         return restarts.failure is not None and await self._paused()
+
+    def _opened(self) -> None:
+        """The source is open, and whoever waits for that is told."""
+        self._restarts.was_open = True
+        self.calls.opened()
 
     async def _paused(self) -> bool:
         """The source has failed: wait; whether it is to be opened anew."""
@@ -220,7 +225,7 @@ class Reading(Making):
             async with self.calls.answered(await answers.after()) as subscription:
                 self.reading = False
                 answers.open(subscription)
-                self.calls.opened()
+                self._opened()
                 try:
                     await self._pull_messages(answers)
                     await self._leave(answers)

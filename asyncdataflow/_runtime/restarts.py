@@ -6,14 +6,27 @@ import asyncio
 import logging
 import random
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
+from ..errors import ConnectorSetupError, SourceChangedError, StorageBusyError, StorageError
 from ..naming import annotate, describe_error
 from ..stage import Stage
 
 __all__ = ("Restarts",)
 
 _logger = logging.getLogger("asyncdataflow")
+
+_STAYS: Final = (
+    *(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError),
+    *(TypeError, ValueError, LookupError, AttributeError, NameError, ImportError, NotImplementedError),
+    *(StorageError, ConnectorSetupError, SourceChangedError),
+)
+"""What no wait mends: wrong paths, missing rights, mistakes in what was written."""
+
+_NEVER_OPEN: Final = (
+    "it could never be opened, and no wait mends that; "
+    "with stage(source, restart=Restart(on=…)) it is waited for"
+)
 
 
 class Restarts:
@@ -24,6 +37,7 @@ class Restarts:
 
     Attributes:
         failure: The source's own failure, after which it is to be opened anew.
+        was_open: It could be opened once.
     """
 
     def __init__(self, stage: Stage[Any, Any]) -> None:
@@ -34,6 +48,7 @@ class Restarts:
         self._pause: asyncio.Future[None] | None = None
         self._over = False
         self.failure: Exception | None = None
+        self.was_open = False
 
     @property
     def patience(self) -> float:
@@ -77,6 +92,9 @@ class Restarts:
         policy = self._policy
         if policy is None or self._over or not isinstance(error, policy.on):
             return False
+        if not self.was_open and policy.on is Exception and _stays(error):
+            annotate(error, _NEVER_OPEN)
+            return False
         now = self._loop.time()
         self._failed_at.append(now)
         while self._failed_at[0] <= now - policy.within:
@@ -116,3 +134,8 @@ class Restarts:
     def _wake(self) -> None:
         if self._pause is not None and not self._pause.done():
             self._pause.set_result(None)
+
+
+def _stays(error: Exception) -> bool:
+    """Whether what a first opening has met will be there at the next as well."""
+    return isinstance(error, _STAYS) and not isinstance(error, StorageBusyError)

@@ -68,6 +68,14 @@ def test_a_text_from_file_to_file(write, folder):
     ]
 
 
+def test_a_file_that_is_not_there_is_said_at_once(folder):
+    """By name, and once: nobody waits until it may be there."""
+    code, out, err = run_program("run", "jsonl:lost.jsonl | str", cwd=folder)
+    assert (code, out) == (1, [])
+    assert "lost.jsonl: opening failed: No such file or directory" in err
+    assert "opened anew in" not in err
+
+
 def test_a_failure_ends_with_one_and_the_user_s_own_lines(write, folder):
     path = write("fails.py", FAILS)
     code, out, err = run_program("run", "fails.py", cwd=folder)

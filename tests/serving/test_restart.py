@@ -11,7 +11,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asyncdataflow import DataFlow, Source, TransactionalSink, batch, stage, take
-from asyncdataflow.errors import DefinitionError
+from asyncdataflow.errors import (
+    ConnectionLostError,
+    ConnectorSetupError,
+    DefinitionError,
+    MissingExtraError,
+    StorageBusyError,
+    StorageError,
+)
 from asyncdataflow.policy import Restart
 from asyncdataflow.testing.virtual_clock import run_virtual
 from tests.serving.flaky import Flaky
@@ -194,6 +201,80 @@ class TestABudget:
         source = Flaky(opens=range(1, 50))
         served(DataFlow((source, slowly)), restart=Restart(attempts=None, within=1))
         assert source.sessions == 50
+
+
+class Unopened(Flaky):
+    """Cannot be opened, so many times, for a reason of its own."""
+
+    def __init__(self, *reasons):
+        super().__init__(3)
+        self.reasons = list(reasons)
+
+    @asynccontextmanager
+    async def open(self, after=None):
+        if self.reasons:
+            self.sessions += 1
+            raise self.reasons.pop(0)
+        async with super().open(after) as session:
+            yield session
+
+
+class TestThatCouldNeverBeOpened:
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            FileNotFoundError("lost.jsonl"),
+            NotADirectoryError("lost"),
+            PermissionError("not yours"),
+            StorageError("lost.jsonl: opening failed: No such file or directory"),
+            ConnectorSetupError("there is no table"),
+            MissingExtraError("pip install it"),
+            ValueError("a wrong option"),
+        ],
+        ids=lambda reason: type(reason).__name__,
+    )
+    def test_is_not_waited_for_where_no_wait_mends_it(self, reason):
+        source = Unopened(reason)
+        with pytest.raises(type(reason)) as caught:
+            served(DataFlow((source, slowly)))
+        assert caught.value is reason
+        assert source.sessions == 1
+        assert any("never be opened" in note for note in reason.__notes__)
+
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            ConnectionRefusedError(),
+            ConnectionLostError("gone"),
+            TimeoutError(),
+            StorageBusyError("held"),
+            OSError(),
+        ],
+        ids=lambda reason: type(reason).__name__,
+    )
+    def test_is_waited_for_where_that_may_pass(self, reason):
+        source = Unopened(reason)
+        assert served(DataFlow((source, slowly)))[1] == [0, 1, 2]
+        assert source.sessions == 2
+
+    def test_is_waited_for_where_it_is_said(self):
+        flow = DataFlow((stage(Unopened(FileNotFoundError()), restart=Restart(on=OSError)), slowly))
+        assert served(flow)[1] == [0, 1, 2]
+
+    def test_once_it_was_open_every_failure_is_worth_it(self):
+        source = Flaky(3, pulls=[1])
+        reasons, opening = [FileNotFoundError(), PermissionError()], source.open
+
+        @asynccontextmanager
+        async def open_(after=None):
+            if source.sessions and reasons:
+                raise reasons.pop()
+            async with opening(after) as session:
+                yield session
+
+        source.open = open_
+        assert served(DataFlow((source, slowly)))[1] == [0, 1, 2]
+        assert reasons == []
 
 
 class TestAPlainSource:
