@@ -64,7 +64,9 @@ async def store(orders: list[tuple[int, int]]) -> None:
 
 
 orders = Orders()
-flow = DataFlow((stage(orders, restart=Restart(first=0.01, settle=1)), price, batch(20, seconds=0.1), store))
+# Without end, since this queue never gets better.
+often = Restart(attempts=None, first=0.01, most=0.1, settle=1)
+flow = DataFlow((stage(orders, restart=often), price, batch(20, seconds=0.1), store))
 
 
 async def main() -> int:
