@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import StageCancelledError
+from ..errors import ShutdownTimeoutError, StageCancelledError
 from ..holes import HOLE
 from ..message import DeadLetter
 from ..naming import annotate, describe_error, describe_item, place
@@ -211,7 +211,11 @@ def own_cancel(error: asyncio.CancelledError) -> StageCancelledError:
 
 def tell_of_further(error: BaseException, first: BaseException, name: str) -> None:
     """A run that has failed fails once more: said on the first error, and logged."""
+    # A deadline's is lines to be read, with the stack of what hangs, and without one of its own.
+    late = isinstance(error, ShutdownTimeoutError)
+    told = str(error) if late else describe_error(error)
     if isinstance(first, Exception):
-        annotate(first, f"and then: {describe_error(error)}")
+        annotate(first, f"and then: {told}")
     with suppress(Exception):
-        _logger.error("%s: a further failure: %s", name, describe_error(error), exc_info=error)
+        heading = told.partition("\n")[0] if late else told
+        _logger.error("%s: a further failure: %s", name, heading, exc_info=None if late else error)

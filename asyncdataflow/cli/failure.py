@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import io
@@ -36,8 +37,8 @@ LEFT_BEHIND: Final = 3
 INTERRUPTED: Final = 130
 
 _PACKAGE: Final = str(Path(__file__).resolve().parents[1])
-_OURS: Final = (_PACKAGE, "<frozen importlib", importlib.__file__)
-"""Where frames begin that say nothing to a user: our own, and those by which a module is loaded."""
+_OURS: Final = (_PACKAGE, "<frozen importlib", importlib.__file__, contextlib.__file__)
+"""Where frames begin that say nothing to a user: our own, and those that load a module or enter a block."""
 
 
 class Refused(Exception):  # noqa: N818 - an ending of the command, told to whoever typed it
@@ -139,7 +140,7 @@ def trace_of(error: BaseException, *, whole: bool) -> str:
         theirs = [frame for frame in each.stack if not frame.filename.startswith(_OURS)]
         if theirs:
             each.stack = traceback.StackSummary.from_list(theirs)
-        elif each.__notes__ or isinstance(error, SyntaxError):
+        elif told.__notes__ or each.__notes__ or isinstance(error, SyntaxError):
             # Without its heading too.
             each.stack = None  # type: ignore[assignment]
         chain += [each.__cause__, each.__context__, *(each.exceptions or ())]

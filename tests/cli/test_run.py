@@ -74,6 +74,7 @@ def test_a_file_that_is_not_there_is_said_at_once(folder):
     assert (code, out) == (1, [])
     assert "lost.jsonl: opening failed: No such file or directory" in err
     assert "opened anew in" not in err
+    assert not [line for line in err.splitlines() if line.startswith("  File")], "none of them is the user's"
 
 
 def test_a_failure_ends_with_one_and_the_user_s_own_lines(write, folder):
