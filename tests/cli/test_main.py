@@ -35,7 +35,8 @@ def test_what_the_overview_says_of_commands_is_not_cut_off():
 def test_a_command_that_is_not_there_is_refused():
     done = invoke("rum")
     assert done.exit_code == 2
-    assert "No such command 'rum'" in done.output
+    assert "No such command 'rum'; did you mean 'run'?" in done.output
+    assert "No such command 'dashboard'." in invoke("dashboard").output
 
 
 def test_the_entry_point_is_this_command():
