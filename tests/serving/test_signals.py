@@ -80,10 +80,8 @@ def test_the_second_stops_it_and_what_is_not_done_comes_again(start, seed):
     time.sleep(draw.random() / 20)
     child.send_signal(signal.SIGINT)
     status, told, err = ended(child)
-    # It may have been through with its drain.
-    assert (status == 3 and "SIGINT: stopping; unsettled: " in err) or (status == 0 and not told["nacked"]), (
-        err
-    )
+    # It may have been through with its drain. Of two that come at once, either may be taken for the first.
+    assert (status == 3 and "stopping; unsettled: " in err) or (status == 0 and not told["nacked"]), err
     check(told)
 
 
