@@ -403,7 +403,7 @@ def test_an_item_lives_no_longer_than_without_instruments():
 
     living, most = weakref.WeakSet(), []
     count = stage(lambda lot: most.append(len(living)), executor="inline")
-    for steps in [(small, batch(100), count), (through(none, buffer=2),)]:
+    for steps in [(stage(small, buffer=2), batch(100), count), (through(none, buffer=2),)]:
         DataFlow((given, *steps), instruments=[Counts()])()
         assert max(most) < 20
         most.clear()
