@@ -29,6 +29,7 @@ from contextlib import (
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from .._processes.child import enter
 from ..abc import Commits, Positions, Subscription
 from ..carried import Unpacking
 from ..errors import ArgumentsError, StageTimeoutError
@@ -38,7 +39,6 @@ from ..operators.streamwise import opened
 from ..parameters import spread
 from ..portable import portable
 from ..stage import Stage
-from .child import enter
 from .chunk import Chunk
 from .clock import time_of
 from .followed import FollowedTarget, followed

@@ -8,12 +8,12 @@ from contextlib import closing, nullcontext
 from itertools import groupby
 from typing import Any, Final
 
+from .._processes.series import Call
 from ..carried import Carried, stepped
 from ..following import Entrusted, Passage
 from ..stage import Stage
 from .process import Outcome, ProcessTarget
 from .result import is_awaited
-from .series import Call
 
 __all__ = ("FollowedTarget", "followed")
 

@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from .._processes import messages
+from .._processes.messages import Message
+from .._processes.series import Call, Series
+from .._processes.spawned import ProcessGone, Spawned, program_ends
 from ..errors import RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
 from ..naming import annotate
-from . import messages
 from .bridge import Closed
-from .messages import Message
-from .series import Call, Series
-from .spawned import ProcessGone, Spawned, program_ends
 
 __all__ = ("ProcessTarget",)
 

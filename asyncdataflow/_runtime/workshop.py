@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .._processes.spawned import Spawned, SpawnedProcess
 from ..stage import Stage
 from .bridge import Inbox, JanusInbox, JanusOutbox, Outbox
-from .spawned import Spawned, SpawnedProcess
 
 __all__ = ("Credits", "Workshop")
 

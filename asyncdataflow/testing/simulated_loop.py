@@ -11,9 +11,9 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar, TypeVarTuple
 
+from .._processes.spawned import Spawned
 from .._runtime.bridge import Inbox, Outbox
 from .._runtime.parts import Parts
-from .._runtime.spawned import Spawned
 from .._runtime.workshop import Credits, Workshop
 from ..stage import Stage
 from .seeded_loop import SeededLoop

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from .._runtime import child
-from .._runtime.spawned import ProcessGone
+from .._processes import child
+from .._processes.spawned import ProcessGone
 from .seeded_loop import SeededLoop
 from .simulated_threads import SimulatedThread, Waiters, give_way
 

@@ -13,9 +13,9 @@ import types
 import psutil
 import pytest
 
+from asyncdataflow._processes.spawned import SpawnedProcess
 from asyncdataflow._runtime import process
 from asyncdataflow._runtime.process import ProcessTarget
-from asyncdataflow._runtime.spawned import SpawnedProcess
 from asyncdataflow.errors import (
     ArgumentsError,
     RemoteError,

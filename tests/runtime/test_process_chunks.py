@@ -12,9 +12,9 @@ import types
 
 import pytest
 
-from asyncdataflow._runtime import messages, series
+from asyncdataflow._processes import messages, series
+from asyncdataflow._processes.spawned import SpawnedProcess
 from asyncdataflow._runtime.process import ProcessTarget
-from asyncdataflow._runtime.spawned import SpawnedProcess
 from asyncdataflow.errors import ArgumentsError, ResultError, WorkerLostError
 from tests import process_functions as there
 
@@ -260,7 +260,7 @@ class TestBytes:
             sizes.append((len(pickles), sum(map(len, pickles))))
             return joined(kind, pickles)
 
-        monkeypatch.setattr("asyncdataflow._runtime.series.joined", watched)
+        monkeypatch.setattr("asyncdataflow._processes.series.joined", watched)
         with target_of() as target:
             data = [bytes(each) for each in (*[400_000] * 7, 3 << 20, *[10] * 20)]
             outcomes = outcomes_of(target, *(("same", each) for each in data))

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from asyncdataflow._runtime import wire
-from asyncdataflow._runtime.wire import Begun, Incoming, Outgoing, send_whole
+from asyncdataflow._processes import wire
+from asyncdataflow._processes.wire import Begun, Incoming, Outgoing, send_whole
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from asyncdataflow._runtime.messages import CALLS, MORE, kind_of, parts
-from asyncdataflow._runtime.series import Series
+from asyncdataflow._processes.messages import CALLS, MORE, kind_of, parts
+from asyncdataflow._processes.series import Series
 from tests.process_functions import Unpicklable
 
 
@@ -43,7 +43,7 @@ def test_one_by_one_nothing_is_sent_ahead():
 
 
 def test_a_message_ends_before_it_grows_too_large(monkeypatch):
-    monkeypatch.setattr("asyncdataflow._runtime.series.MOST_BYTES", 350)
+    monkeypatch.setattr("asyncdataflow._processes.series.MOST_BYTES", 350)
     items = [bytes(each) for each in (100, 101, 102, 1000, 1, 2)]
     series = series_of(*items)
     seen = []
