@@ -5,7 +5,7 @@ A map of the floors; imports go down only::
     testing/  compat/     simulation and conformance kits; another front door
     dataflow  iterate     DataFlow: the ways to run; a run for synchronous code
     _runtime/             a graph becomes channels and workers
-    _processes/           worker processes, below it
+    _threads/ _processes/ what runs beside the loop
     notation … operators/ definition to graph, pure: notation, signature, validate, draw
     stage  graph  engine  frozen data, and what an engine has to give
     abc                   what connectors implement

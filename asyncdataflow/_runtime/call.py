@@ -30,6 +30,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from .._processes.child import enter
+from .._threads.chunk import Chunk
+from .._threads.process import ProcessTarget
+from .._threads.workshop import Workshop
 from ..abc import Commits, Positions, Subscription
 from ..carried import Unpacking
 from ..errors import ArgumentsError, StageTimeoutError
@@ -39,16 +42,13 @@ from ..operators.streamwise import opened
 from ..parameters import spread
 from ..portable import portable
 from ..stage import Stage
-from .chunk import Chunk
 from .clock import time_of
 from .followed import FollowedTarget, followed
 from .lane import Lane, LaneIterator, Target
 from .opening import Opening, enter_any, one_by_one, open_source
-from .process import ProcessTarget
 from .rejoined import Rejoined, handing_over, members
 from .result import checked, checked_coroutine, is_unsettled, settled, settled_and_checked
 from .resume import Resume, committing
-from .workshop import Workshop
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined")
 

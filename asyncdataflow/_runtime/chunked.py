@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from .._threads.chunk import Chunk, Stop
 from ..errors import EndOfChannel
 from ..holes import HOLE
 from ..stage import Stage
 from .call import Call, Calls
 from .channel import Receiver
-from .chunk import Chunk, Stop
 from .hands import Hands
 from .leaving import Leaving
 from .lot import Lot

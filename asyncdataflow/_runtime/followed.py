@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Any, Final
 
 from .._processes.series import Call
+from .._threads.process import Outcome, ProcessTarget
 from ..carried import Carried, stepped
 from ..following import Entrusted, Passage
 from ..stage import Stage
-from .process import Outcome, ProcessTarget
 from .result import is_awaited
 
 __all__ = ("FollowedTarget", "followed")

@@ -19,12 +19,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Any
 
+from .._threads.bridge import Closed, Inbox, Outbox
+from .._threads.job import CallJob, Job, LaneIterator, Target
+from .._threads.workshop import Workshop
 from ..errors import EndOfChannel, StageTimeoutError
 from ..policy import Buffer
-from .bridge import Closed, Inbox, Outbox
 from .channel import Channel
-from .job import CallJob, Job, LaneIterator, Target
-from .workshop import Workshop
 
 __all__ = ("Lane", "LaneIterator", "Target")
 

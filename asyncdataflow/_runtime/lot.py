@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from .chunk import Chunk
+from .._threads.chunk import Chunk
 from .pull import NOTHING
 from .tracked import Tracked, made_of
 

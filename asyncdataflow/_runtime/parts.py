@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .._threads.workshop import Workshop
 from .channel import Channel
 from .worker import Work
-from .workshop import Workshop
 
 __all__ = ("Parts", "parts_of")
 

@@ -7,6 +7,7 @@ import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from .._threads.job import LaneIterator
 from ..errors import ChannelClosed, StageCancelledError
 from ..following import Following
 from ..histogram import NOTHING_SEEN, Histogram
@@ -17,7 +18,6 @@ from .baton import Stretch
 from .call import Call, Rejoined
 from .clock import Turn
 from .desk import OwnDesk
-from .job import LaneIterator
 from .making import Making
 from .marks import SourceMarks
 from .pull import NOTHING, PullAhead

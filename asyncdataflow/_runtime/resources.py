@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from typing import Any, Final
 
+from .._threads.workshop import Workshop
 from ..errors import ShutdownTimeoutError
 from ..naming import annotate, place
 from ..parameters import for_call
 from ..signature import read
 from .lane import Lane, Target
 from .opening import enter_any
-from .workshop import Workshop
 
 __all__ = ("Resources",)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from .._threads.chunk import Stop
 from .call import Call
-from .chunk import Stop
 from .leaving import Leaving
 from .pull import NOTHING
 from .supervise import not_an_ending, own_cancel

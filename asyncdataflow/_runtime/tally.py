@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from .chunk import Chunk
+from .._threads.chunk import Chunk
 from .meter import AnyWait, Meter, Spent
 from .supervise import Counters
 

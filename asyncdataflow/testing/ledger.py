@@ -17,9 +17,9 @@ from typing import Any
 
 from .._runtime.channel import Channel
 from .._runtime.execution import Execution
-from .._runtime.job import Job, LaneIterator
 from .._runtime.pull import NOTHING
 from .._runtime.worker import Work
+from .._threads.job import Job, LaneIterator
 from ..bound import bound
 from ..errors import ShutdownTimeoutError
 from ..graph import Edge, Graph, named

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from .._runtime.call import Call
-from .._runtime.chunk import Chunk
 from .._runtime.chunked import Chunked
 from .._runtime.lot import Lot
 from .._runtime.pull import NOTHING
+from .._threads.chunk import Chunk
 from .trace import Trace
 
 __all__ = ("Books", "ObservedChunked")

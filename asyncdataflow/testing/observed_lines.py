@@ -7,9 +7,9 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from .._runtime.job import LaneIterator
 from .._runtime.keyed import Keyed
 from .._runtime.pull import NOTHING
+from .._threads.job import LaneIterator
 
 __all__ = ("Heard", "Keeper", "Lines")
 

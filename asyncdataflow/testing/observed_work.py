@@ -12,12 +12,12 @@ from .._runtime.baton import Probe, Stretch
 from .._runtime.call import Call
 from .._runtime.chunked import Chunked
 from .._runtime.forks import Lay
-from .._runtime.job import LaneIterator
 from .._runtime.pull import NOTHING, PullAhead
 from .._runtime.relay import Relay
 from .._runtime.result import is_awaited
 from .._runtime.tracked import Tracked
 from .._runtime.worker import Loop, Work
+from .._threads.job import LaneIterator
 from ..errors import ChannelClosed
 from ..operators.accumulate import Batch
 from ..operators.combine import Concat

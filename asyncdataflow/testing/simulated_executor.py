@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .._runtime.bridge import Closed
+from .._threads.bridge import Closed
 from .seeded_loop import SeededLoop
 from .simulated_threads import SimulatedInbox, SimulatedThread
 

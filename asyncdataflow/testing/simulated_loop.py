@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 from .._processes.spawned import Spawned
-from .._runtime.bridge import Inbox, Outbox
 from .._runtime.parts import Parts
-from .._runtime.workshop import Credits, Workshop
+from .._threads.bridge import Inbox, Outbox
+from .._threads.workshop import Credits, Workshop
 from ..stage import Stage
 from .seeded_loop import SeededLoop
 from .simulated_executor import SimulatedExecutor

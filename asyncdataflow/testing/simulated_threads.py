@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
-from .._runtime.bridge import Closed
+from .._threads.bridge import Closed
 from ..errors import LivelockError
 from .seeded_loop import SeededLoop
 

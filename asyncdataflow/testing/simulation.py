@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .._runtime.bridge import Outbox
 from .._runtime.parts import Parts
+from .._threads.bridge import Outbox
 from ..errors import BrokenRuleError, DeadlockError, LivelockError, WorkerLostError
 from ..naming import describe_error
 from ..stage import Stage

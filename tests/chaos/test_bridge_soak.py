@@ -12,7 +12,7 @@ import time
 import pytest
 
 from asyncdataflow import DataFlow, stage
-from asyncdataflow._runtime.bridge import Closed, JanusInbox, JanusOutbox
+from asyncdataflow._threads.bridge import Closed, JanusInbox, JanusOutbox
 
 DEADLINE = 50
 """Seconds after which all threads are dumped and the process is ended: a deadlock cannot be caught."""

@@ -10,14 +10,14 @@ MUTANTS = (
     Mutant(
         "thread reads too far ahead",
         "a thread has leave to make one item more than there is room for",
-        "_runtime/job.py",
+        "_threads/job.py",
         "                self._grant(1 + self._room())\n",
         "                self._grant(2 + self._room())\n",
     ),
     Mutant(
         "error taken for the end",
         "an iterator that raises in its thread has ended, as far as anybody hears",
-        "_runtime/job.py",
+        "_threads/job.py",
         "            self._failure = value\n",
         "            self._failure = None\n",
     ),
@@ -45,14 +45,14 @@ MUTANTS = (
     Mutant(
         "sent again unasked",
         "redeliver=False is not heeded",
-        "_runtime/process.py",
+        "_threads/process.py",
         "        if self._killed or (begun and not self._redeliver):\n",
         "        if self._killed:\n",
     ),
     Mutant(
         "dead process not replaced",
         "an item whose process died fails, though it could be sent again",
-        "_runtime/process.py",
+        "_threads/process.py",
         "        if self._killed or (begun and not self._redeliver):\n",
         "        if self._killed or begun:\n",
     ),

@@ -9,9 +9,9 @@ from collections import Counter
 import pytest
 
 from asyncdataflow import DataFlow, Retry, dead_letter, stage
-from asyncdataflow._runtime.chunk import Chunk
 from asyncdataflow._runtime.clock import Turn
 from asyncdataflow._runtime.pace import Pace
+from asyncdataflow._threads.chunk import Chunk
 from asyncdataflow.errors import ShutdownTimeoutError
 from asyncdataflow.testing import CollectSink
 

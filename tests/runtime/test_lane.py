@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager, contextmanager
 import janus
 import pytest
 
-from asyncdataflow._runtime.job import CallJob
 from asyncdataflow._runtime.lane import Lane
-from asyncdataflow._runtime.workshop import Workshop
+from asyncdataflow._threads.job import CallJob
+from asyncdataflow._threads.workshop import Workshop
 from asyncdataflow.errors import EndOfChannel, StageTimeoutError
 from tests.loops import asyncios_timers
 from tests.process_functions import FrozenError

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from asyncdataflow import DataFlow, batch, merge, stage
-from asyncdataflow._runtime.job import LaneIterator
 from asyncdataflow._runtime.worker import Work
+from asyncdataflow._threads.job import LaneIterator
 from asyncdataflow.errors import BrokenRuleError, DeadlockError, EndOfChannel, LivelockError
 from asyncdataflow.operators.accumulate import Batch
 from asyncdataflow.operators.combine import Merge

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from asyncdataflow._runtime.chunk import Chunk
 from asyncdataflow._runtime.lane import Lane
-from asyncdataflow._runtime.workshop import Workshop
+from asyncdataflow._threads.chunk import Chunk
+from asyncdataflow._threads.workshop import Workshop
 from asyncdataflow.errors import EndOfChannel
 
 DEADLINE = 20

@@ -12,7 +12,7 @@ import janus
 import pytest
 
 from asyncdataflow._runtime.lane import Lane
-from asyncdataflow._runtime.workshop import Workshop
+from asyncdataflow._threads.workshop import Workshop
 
 DEADLINE = 20
 """Seconds until a handshake with a thread counts as failed; never waited for in full."""

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from asyncdataflow._runtime.process import ProcessTarget
+from asyncdataflow._threads.process import ProcessTarget
 from asyncdataflow.errors import ResultError, WorkerLostError
 from asyncdataflow.testing.simulated_loop import SimulatedLoop
 from asyncdataflow.testing.simulated_process import SimulatedProcess

@@ -14,7 +14,7 @@ import pytest
 
 from asyncdataflow._processes import messages, series
 from asyncdataflow._processes.spawned import SpawnedProcess
-from asyncdataflow._runtime.process import ProcessTarget
+from asyncdataflow._threads.process import ProcessTarget
 from asyncdataflow.errors import ArgumentsError, ResultError, WorkerLostError
 from tests import process_functions as there
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from asyncdataflow._processes.spawned import SpawnedProcess
-from asyncdataflow._runtime import process
-from asyncdataflow._runtime.process import ProcessTarget
+from asyncdataflow._threads import process
+from asyncdataflow._threads.process import ProcessTarget
 from asyncdataflow.errors import (
     ArgumentsError,
     RemoteError,

@@ -10,7 +10,7 @@ import weakref
 import janus
 import pytest
 
-from asyncdataflow._runtime.bridge import Closed, JanusInbox, JanusOutbox
+from asyncdataflow._threads.bridge import Closed, JanusInbox, JanusOutbox
 
 DEADLINE = 20
 """Seconds until a handshake with a thread counts as failed; never waited for in full."""
