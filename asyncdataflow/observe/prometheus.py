@@ -6,18 +6,16 @@ stage's name and fixed words. No item, parameter or error is ever shown.
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final, Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
 from ..errors import MissingExtraError
 from ..histogram import NOTHING_SEEN, Histogram
 from ..stats import RunStats, StageStats
+from .watched import Seen, Watched, Watching, patience_ends
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry
@@ -29,7 +27,7 @@ except ImportError:
         "pip install 'asyncdataflow[prometheus]'"
     ) from None
 
-__all__ = ("RunCollector", "Watched")
+__all__ = ("RunCollector",)
 
 _OUTCOMES: Final = (
     "received",
@@ -54,57 +52,6 @@ _BUCKETS: Final = tuple(2.0**power for power in range(-14, 10))
 """Powers of two, for which a histogram's counts are exact."""
 
 _LONGEST_NAME: Final = 100
-_PATIENCE: Final = 1.0
-
-
-class Watched(Protocol):
-    """What is needed of a run."""
-
-    @property
-    def name(self) -> str:
-        """The flow's name."""
-
-    def stats(self) -> RunStats:
-        """A snapshot of what the run has done so far."""
-
-
-class _Seen:
-    """A run that is being watched, and what was last seen of it."""
-
-    def __init__(self, run: Watched, flow: str) -> None:
-        self.flow = flow
-        self.stats = run.stats()
-        self._run = run
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-
-    def look(self) -> RunStats:
-        """What it has done so far; of a run whose loop does not answer, what was last seen of it."""
-        return self.seen(self.ask(), time.monotonic() + _PATIENCE)
-
-    def ask(self) -> concurrent.futures.Future[RunStats] | None:
-        """Have its loop take its figures; none where this is its own thread."""
-        if threading.get_ident() == self._thread:
-            self.stats = self._run.stats()
-            return None
-        answer: concurrent.futures.Future[RunStats] = concurrent.futures.Future()
-        with suppress(RuntimeError):  # The loop is closed: what was last seen is known.
-            self._loop.call_soon_threadsafe(self._answer, answer)
-            return answer
-        return None
-
-    def seen(self, answer: concurrent.futures.Future[RunStats] | None, until: float) -> RunStats:
-        """What was asked for, or, where that does not come in time, what is known."""
-        if answer is not None:
-            with suppress(TimeoutError):
-                self.stats = answer.result(max(until - time.monotonic(), 0.0))
-        return self.stats
-
-    def _answer(self, answer: concurrent.futures.Future[RunStats]) -> None:
-        try:
-            answer.set_result(self._run.stats())
-        except Exception as error:  # noqa: BLE001 - for whoever scrapes
-            answer.set_exception(error)
 
 
 class _Figures:
@@ -151,38 +98,38 @@ class RunCollector(Collector):
     def __init__(self, registry: CollectorRegistry | None = REGISTRY, *, most: int = 500) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._live: list[_Seen] = []
+        self._live: list[Seen] = []
         self._past: list[tuple[str, RunStats]] = []
         self._shown: set[tuple[str, str]] = set()
         self._highest: dict[tuple[str, ...], float] = {}
         if registry is not None:
             registry.register(self)
 
-    @contextmanager
-    def watching(self, run: Watched, flow: str | None = None) -> Iterator[None]:
+    def watching(self, run: Watched, flow: str | None = None) -> AbstractContextManager[None]:
         """Show a run within this block; called on the run's own loop.
 
         Args:
             run: The run.
             flow: What to call its flow; the flow's name otherwise.
         """
-        seen = _Seen(run, (flow or run.name)[:_LONGEST_NAME])
+        return Watching(run, (flow or run.name)[:_LONGEST_NAME], self._begin, self._end)
+
+    def _begin(self, seen: Seen) -> None:
         with self._lock:
             self._live.append(seen)
-        try:
-            yield
-        finally:
-            stats = seen.look()
-            with self._lock:
-                self._live.remove(seen)
-                self._keep(seen.flow, stats)
+
+    def _end(self, seen: Seen) -> None:
+        stats = seen.look()
+        with self._lock:
+            self._live.remove(seen)
+            self._keep(seen.flow, stats)
 
     def collect(self) -> Iterator[Metric]:
         """What is shown now."""
         with self._lock:
             live, past = list(self._live), list(self._past)
         # All are asked before any is waited for: they may be of one loop, which somebody blocks.
-        asked, until = [each.ask() for each in live], time.monotonic() + _PATIENCE
+        asked, until = [each.ask() for each in live], patience_ends()
         now = [(each.flow, each.seen(answer, until)) for each, answer in zip(live, asked, strict=True)]
         with self._lock:
             # A list: whoever reads it slowly, or never to its end, must not keep the lock.

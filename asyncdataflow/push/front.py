@@ -12,8 +12,8 @@ import json
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -41,14 +41,13 @@ class Called(Protocol):
         """As of ``OpenRun``."""
 
 
-@asynccontextmanager
-async def listening(
+def listening(
     run: Called,
     path: str | os.PathLike[str],
     *,
     most_clients: int = MOST_CLIENTS,
     longest_line: int = LONGEST_LINE,
-) -> AsyncIterator[None]:
+) -> AbstractAsyncContextManager[None]:
     r"""Listen while the block lasts; leaving it lets no client in, and lets go of those that are there.
 
     Args:
@@ -74,18 +73,34 @@ async def listening(
         >>> asyncio.run(main())
         b'{"result": "LOUD"}\n'
     """
-    front = _Front(run, most_clients)
-    with _bound(Path(path)) as bound:
-        server = await asyncio.start_unix_server(front.accept, sock=bound, limit=longest_line)
-        try:
-            yield
-        finally:
-            # Closed while a connection is being accepted, asyncio would lose sight of that one.
-            asyncio.get_running_loop().remove_reader(bound)
-            for _ in range(_STEPS):
-                await asyncio.sleep(0)
-            server.close()
-            await front.let_go()
+    return _Listening(_Front(run, most_clients), Path(path), longest_line)
+
+
+class _Listening:
+    """The block; ``asynccontextmanager`` would write to an error that leaves it, which may be frozen."""
+
+    def __init__(self, front: _Front, path: Path, longest_line: int) -> None:
+        self._front = front
+        self._path = path
+        self._longest_line = longest_line
+
+    async def __aenter__(self) -> None:
+        async with AsyncExitStack() as stack:
+            bound = stack.enter_context(_bound(self._path))
+            server = await asyncio.start_unix_server(self._front.accept, sock=bound, limit=self._longest_line)
+            stack.push_async_callback(self._close, bound, server)
+            self._opened = stack.pop_all()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    async def _close(self, bound: socket.socket, server: asyncio.Server) -> None:
+        # Closed while a connection is being accepted, asyncio would lose sight of that one.
+        asyncio.get_running_loop().remove_reader(bound)
+        for _ in range(_STEPS):
+            await asyncio.sleep(0)
+        server.close()
+        await self._front.let_go()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from asyncdataflow import DataFlow, dead_letter, stage
 from asyncdataflow.histogram import Histogram
 from asyncdataflow.observe.prometheus import RunCollector
 from asyncdataflow.stats import RunStats, StageStats
+from tests.process_functions import FrozenError
 
 
 async def numbers(n=10):
@@ -82,8 +83,18 @@ async def test_a_run_that_lives_is_seen_from_another_thread():
             assert value(registry, "capacity", flow="mine", stage="odd_fails") == 128
 
 
+async def test_an_error_that_nothing_can_be_written_to_comes_out_as_itself():
+    registry = CollectorRegistry()
+    collector = RunCollector(registry)
+    with pytest.raises(FrozenError):
+        async with FLOW.stream() as run:
+            with collector.watching(run):
+                raise FrozenError("own")
+    assert value(registry, "runs", flow="flow") == 0
+
+
 async def test_a_loop_that_is_blocked_holds_no_scrape_up(monkeypatch):
-    monkeypatch.setattr("asyncdataflow.observe.prometheus._PATIENCE", 0.01)
+    monkeypatch.setattr("asyncdataflow.observe.watched._PATIENCE", 0.01)
     registry = CollectorRegistry()
     collector = RunCollector(registry)
     async with FLOW.stream() as run:
@@ -115,8 +126,8 @@ async def test_a_loop_that_is_blocked_is_waited_for_once(monkeypatch):
             waits.append(timeout)
             return super().result(timeout)
 
-    monkeypatch.setattr("asyncdataflow.observe.prometheus._PATIENCE", 0.05)
-    monkeypatch.setattr("asyncdataflow.observe.prometheus.concurrent.futures.Future", Answer)
+    monkeypatch.setattr("asyncdataflow.observe.watched._PATIENCE", 0.05)
+    monkeypatch.setattr("asyncdataflow.observe.watched.concurrent.futures.Future", Answer)
     collector = RunCollector(None)
     async with AsyncExitStack() as stack:
         for _ in range(5):

@@ -15,6 +15,7 @@ from asyncdataflow import DataFlow, stage
 from asyncdataflow.errors import ConnectorSetupError
 from asyncdataflow.push import front
 from asyncdataflow.push.front import listening
+from tests.process_functions import FrozenError
 
 
 async def double(n):
@@ -183,6 +184,15 @@ def test_of_many_that_come_at_once_as_many_are_served_as_there_is_room_for(path)
             assert [await each.ask(1) for each in clients[:4]] == [{"result": 2}] * 4
 
     served(path, play, most_clients=4)
+
+
+def test_an_error_that_nothing_can_be_written_to_comes_out_as_itself(path):
+    async def play():
+        raise FrozenError("own")
+
+    with pytest.raises(FrozenError):
+        served(path, play)
+    assert not path.exists()
 
 
 def test_leaving_lets_clients_go_in_the_midst_of_a_call(path):
