@@ -65,17 +65,29 @@ class Trace:
         parts: Of each that follows it, what it has said.
     """
 
-    __slots__ = ("_open", "parts")
+    __slots__ = ("_open", "_passages", "parts")
 
     def __init__(self, parts: Mapping[_Guarded, Any], open_: set[Trace]) -> None:
         self.parts = parts
         self._open = open_
+        self._passages: set[Passage] = set()
         open_.add(self)
+
+    def begin(self, passage: Passage) -> None:
+        """A call of it has begun, which ends with the message where nothing else ends it."""
+        self._passages.add(passage)
+
+    def leave(self, passage: Passage) -> None:
+        """It has ended."""
+        self._passages.discard(passage)
 
     def end(self, error: BaseException | None) -> None:
         """The message is settled; what is said after this counts for nothing."""
         if self in self._open:
             self._open.discard(self)
+            # What a thread made for the loop to await or to take apart, and a stop has let nobody have.
+            for passage in list(self._passages):
+                passage.end(error)
             for guarded, part in self.parts.items():
                 guarded.ask(guarded.instrument.settled, part, error)
 
@@ -184,6 +196,8 @@ class Passage:
                 self._spans.append((guarded, span))
         self._unended = self._spans.copy()
         self._places: dict[_Guarded, dict[Trace, int]] = {}
+        for trace in self._traces if self._spans else ():
+            trace.begin(self)
 
     def __enter__(self) -> Passage:
         return self
@@ -199,6 +213,9 @@ class Passage:
             except IndexError:  # The loop and a thread have said so at once.
                 return
             guarded.ask(span.end, error)
+            if not self._unended:
+                for trace in self._traces:
+                    trace.leave(self)
 
     def current(self) -> AbstractContextManager[object]:
         """Entered around the function, in its task or thread."""

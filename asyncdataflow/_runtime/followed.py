@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from itertools import groupby
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ def followed(stage: Stage[Any, Any], function: Callable[..., Any]) -> Callable[.
     """
     name = stage.title
     many = stage.call is not None and stage.call.many
+    wait, finish = (_opening, _items) if many else (_awaiting, _done)
     # To call it is to begin nothing yet.
     later = stage.call is not None and stage.call.kind in ("coroutine", "generator", "async_generator")
 
@@ -44,20 +45,49 @@ def followed(stage: Stage[Any, Any], function: Callable[..., Any]) -> Callable[.
         except BaseException as error:
             passage.end(error)
             raise
-        return _rest(passage, made, many=many)
+        if not is_awaited(type(made)):
+            return finish(passage, made)
+        return wait(passage, made) if later else _Later(wait, passage, made)
 
     return call
 
 
-def _rest(passage: Passage, made: Any, *, many: bool) -> Any:
-    if is_awaited(type(made)):
-        return _awaiting(passage, made)
-    if many and isinstance(made, Generator):
+class _Later:
+    """What a plain function has left to be awaited: a coroutine would complain where nobody does any more."""
+
+    __slots__ = ("_made", "_passage", "_wait")
+
+    def __init__(self, wait: Callable[[Passage, Any], Any], passage: Passage, made: Any) -> None:
+        self._wait = wait
+        self._passage = passage
+        self._made = made
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        awaiting: Generator[Any, Any, Any] = self._wait(self._passage, self._made).__await__()
+        return awaiting
+
+
+def _items(passage: Passage, made: Any) -> Any:
+    if isinstance(made, Generator):
         return _ended(passage, made)
-    if many and isinstance(made, AsyncGenerator):
+    if isinstance(made, AsyncGenerator):
         return _stepping(passage, made)
+    return _done(passage, made)
+
+
+def _done(passage: Passage, made: Any) -> Any:
     passage.end(None)
     return made
+
+
+async def _opening(passage: Passage, made: Any) -> Any:
+    """What makes items has to be awaited first; the call is over behind the last of them."""
+    with ExitStack() as failing:
+        failing.enter_context(passage)
+        with passage.current():
+            items = await made
+        failing.pop_all()
+    return _items(passage, items)
 
 
 async def _awaiting(passage: Passage, made: Any) -> Any:
