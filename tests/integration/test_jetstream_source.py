@@ -230,9 +230,9 @@ async def test_a_killed_server_loses_nothing_that_was_not_acked(own_nats, name, 
             seen.append(message.item)
             if len(seen) in {50, 120}:
                 await asyncio.to_thread(own_nats.restart)
-            before = caplog.text.count("is ignored") + caplog.text.count("was lost with its")
+            before = caplog.text.count("is ignored") + caplog.text.count("were lost with their")
             await subscription.answer(acks([message]))
-            if caplog.text.count("is ignored") + caplog.text.count("was lost with its") == before:
+            if caplog.text.count("is ignored") + caplog.text.count("were lost with their") == before:
                 done.add(message.item)
     assert done == set(seen) == set(range(1, 201))
     async with JetStreamSource(own_nats.url, name, durable="worker", follow=False).open() as subscription:
@@ -251,6 +251,21 @@ async def test_an_answer_from_before_a_lost_connection_is_ignored(own_nats, name
         assert (await consumer(own_nats, name)).num_ack_pending == 1
         await subscription.answer(acks([late]))
         assert (await consumer(own_nats, name)).num_ack_pending == 0
+
+
+async def test_a_lost_connection_is_one_warning_with_the_number(own_nats, name, caplog):
+    source = await filled(own_nats, name, numbers(9), ack_wait=0.5, follow=True)
+    async with source.open() as subscription:
+        early = await take(subscription, 8)
+        await subscription.answer(acks(early[:2]))
+        await asyncio.to_thread(own_nats.restart)
+        await take(subscription, 2)  # what lay here, and the first that comes again
+        for each in early[2:]:
+            await subscription.answer(acks([each]))
+    assert caplog.text.count("is ignored") == 6
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "lost with 7 messages unacked: they come again after 0.5 s" in warnings[0]
 
 
 async def test_answers_that_are_not_confirmed_are_one_error_and_nothing_is_left_unsaid(nats, name):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ...policy import Retry
 from ..checks import AT_ONCE
 from ..intake import Intake, apart, finish
 from .client import Line
+from .delivery import Delivery, nak
 from .pulling import Pulling
 
 with suppress(ImportError):
@@ -51,20 +51,6 @@ class Terms:
     domain: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Delivery:
-    """A message as it was delivered this time."""
-
-    message: Msg
-    generation: int
-    since: float
-
-    @property
-    def sequence(self) -> int:
-        """Of the message in its stream."""
-        return self.message.metadata.sequence.stream
-
-
 class Session:
     """One session: a subscription of messages whose handles are its deliveries."""
 
@@ -73,11 +59,12 @@ class Session:
         self._terms = terms
         self._stream = line.client.jetstream(domain=terms.domain)
         self._pulling: Pulling | None = None
-        self._held: dict[int, _Delivery] = {}
-        self._given: set[_Delivery] = set()
-        self._intake: Intake[tuple[_Delivery, Any]] = Intake(self._fetch)
+        self._held: dict[int, Delivery] = {}
+        self._given: set[Delivery] = set()
+        self._intake: Intake[tuple[Delivery, Any]] = Intake(self._fetch)
         self._heartbeats: asyncio.Task[None] | None = None
         self._ack_wait = terms.ack_wait
+        self._generation = line.generation
         self._ended = False
         self._left = False
 
@@ -107,6 +94,7 @@ class Session:
         self._pulling = Pulling(
             self._line, f"{prefix}.CONSUMER.MSG.NEXT.{terms.stream}.{terms.durable}", terms.what, terms.fetch
         )
+        self._line.on_change(self._tell_loss)
         await apart(self._pulling.begin())
         self._heartbeats = asyncio.create_task(self._beating())
 
@@ -168,17 +156,32 @@ class Session:
             return False
         self._given.discard(delivery)
         held = self._held.get(delivery.sequence) is delivery
-        if not held or delivery.generation != self._line.generation:
+        if delivery.generation != self._line.generation:
             self._forget(delivery)
-            _LOG.warning("%s: an answer to a delivery before a lost connection is ignored", self._terms.what)
+            _LOG.debug("%s: an answer to a delivery before a lost connection is ignored", self._terms.what)
             return False
-        return True
+        if not held:
+            _LOG.warning("%s: an answer to a delivery that was made again is ignored", self._terms.what)
+        return held
 
-    def _forget(self, delivery: _Delivery) -> None:
+    def _tell_loss(self) -> None:
+        """One word for all that a lost connection leaves unacked, however many answers are ignored then."""
+        lost, self._generation = self._generation, self._line.generation
+        left = sum(lost == each.generation != self._generation for each in self._held.values())
+        if left:
+            _LOG.warning(
+                "%s: the connection was lost with %d messages unacked: they come again after %g s, and "
+                "answers to them are ignored",
+                self._terms.what,
+                left,
+                self._ack_wait,
+            )
+
+    def _forget(self, delivery: Delivery) -> None:
         if self._held.get(delivery.sequence) is delivery:
             del self._held[delivery.sequence]
 
-    async def _ack(self, deliveries: list[_Delivery]) -> None:
+    async def _ack(self, deliveries: list[Delivery]) -> None:
         if self._terms.confirm:
             await self._confirm(dict.fromkeys(deliveries, Msg.Ack.Ack))
         else:
@@ -187,18 +190,23 @@ class Session:
         for each in deliveries:
             self._forget(each)
 
-    async def _confirm(self, answers: Mapping[_Delivery, bytes]) -> None:
+    async def _confirm(self, answers: Mapping[Delivery, bytes]) -> None:
         """Tell the server until it confirms; what a lost connection did not confirm comes again."""
         tasks = await self._line.until_lost(self._confirmed(each, told) for each, told in answers.items())
         # Each is asked before one of them is raised: what nobody asks for is told by asyncio.
         for failure in [task.exception() for task in tasks if not task.cancelled()]:
             if failure is not None:
                 raise failure
-        for task in tasks:
-            if task.cancelled() or not task.result():
-                _LOG.warning("%s: an answer was lost with its connection", self._terms.what)
+        lost = [
+            each for each, task in zip(answers, tasks, strict=True) if task.cancelled() or not task.result()
+        ]
+        if lost:
+            # What is known of the loss by now is told of already.
+            told = any(each.generation != self._generation for each in lost)
+            level = logging.DEBUG if told else logging.WARNING
+            _LOG.log(level, "%s: %d answers were lost with their connection", self._terms.what, len(lost))
 
-    async def _confirmed(self, delivery: _Delivery, told: bytes) -> bool:
+    async def _confirmed(self, delivery: Delivery, told: bytes) -> bool:
         """Whether it is; not where the connection was lost."""
         for _ in range(_MOST_TRIES_OF_AN_ANSWER):
             try:
@@ -212,18 +220,18 @@ class Session:
                 return True
         raise ConnectionLostError(f"{self._terms.what}: the server does not confirm an answer")
 
-    async def _nack(self, deliveries: list[_Delivery], redeliver: Retry = AT_ONCE) -> None:
+    async def _nack(self, deliveries: list[Delivery], redeliver: Retry = AT_ONCE) -> None:
         """Confirmed, too: the server may look at a later request for messages before an unconfirmed nack."""
         for each in deliveries:
             self._forget(each)
-        await self._confirm({each: _nak(each, redeliver) for each in deliveries})
+        await self._confirm({each: nak(each, redeliver) for each in deliveries})
 
     async def _send(self, message: Msg, told: bytes) -> None:
         """What is not received is as if it had not been said: the message comes again."""
         with suppress(nats.errors.Error):
             await self._line.client.publish(message.reply, told)
 
-    async def _fetch(self) -> Sequence[tuple[_Delivery, Any]]:
+    async def _fetch(self) -> Sequence[tuple[Delivery, Any]]:
         """The next messages; none only where the stream is not followed."""
         while self._pulling is not None:
             messages = await self._pulling.take(wait=self._terms.follow)
@@ -243,11 +251,11 @@ class Session:
             return not consumer.num_pending
         return False
 
-    def _deliveries(self, messages: Sequence[Msg]) -> list[_Delivery]:
+    def _deliveries(self, messages: Sequence[Msg]) -> list[Delivery]:
         since = asyncio.get_running_loop().time()
-        return [_Delivery(each, self._line.generation, since) for each in messages]
+        return [Delivery(each, self._line.generation, since) for each in messages]
 
-    async def _made_of(self, delivery: _Delivery) -> tuple[_Delivery, Any] | None:
+    async def _made_of(self, delivery: Delivery) -> tuple[Delivery, Any] | None:
         payload = delivery.message.data
         try:
             return delivery, self._terms.decode(payload)
@@ -289,11 +297,3 @@ class Session:
             _LOG.warning("%s: what it held comes again after %g s", self._terms.what, self._ack_wait)
         if self._heartbeats is not None:
             await asyncio.wait([self._heartbeats])
-
-
-def _nak(delivery: _Delivery, redeliver: Retry) -> bytes:
-    """Give it again, after the wait behind so many deliveries."""
-    draw = random.random()  # noqa: S311 - jitter, no secret
-    after = redeliver.wait(delivery.message.metadata.num_delivered or 1, draw)
-    told: bytes = Msg.Ack.Nak + (b' {"delay": %d}' % int(after * 1e9) if after else b"")
-    return told

@@ -28,8 +28,9 @@ class JetStreamSource(AckableSource[Any]):
     Its messages have their headers, so that an instrument goes on with a trace that is in them.
 
     At least once. When the connection was lost, the client connects again, and what was delivered
-    before counts as another session's: answers to it are ignored and logged, and it comes again when
-    ``ack_wait`` has passed. At most ``max_unacked`` messages and those fetched ahead come twice so.
+    before counts as another session's: answers to it are ignored, and it comes again when ``ack_wait``
+    has passed. At most ``max_unacked`` messages and those fetched ahead come twice so; a warning
+    says how many.
     A server that is killed may give some again whose acks it had confirmed: it writes down
     how far a consumer is only now and then.
 
