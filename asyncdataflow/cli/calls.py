@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -20,8 +21,22 @@ __all__ = ("serve_calls",)
 _logger: Final = logging.getLogger("asyncdataflow")
 
 
-async def serve_calls(prepared: Prepared, socket: Path, drain_timeout: float, stop_timeout: float) -> int:
+async def serve_calls(
+    prepared: Prepared,
+    socket: Path,
+    drain_timeout: float,
+    stop_timeout: float,
+    *,
+    on_start: Callable[[], object] = lambda: None,
+) -> int:
     """Answer calls until a signal: the first drains, the second stops, the third ends the program at once.
+
+    Args:
+        prepared: The flow.
+        socket: Where it listens.
+        drain_timeout: As of ``serve``.
+        stop_timeout: As of ``serve``.
+        on_start: Called when the run has begun, and signals are for it.
 
     Returns:
         The exit code: 0 when it was drained by SIGTERM or has ended by itself, 130 after Ctrl-C, 3 when it
@@ -34,6 +49,7 @@ async def serve_calls(prepared: Prepared, socket: Path, drain_timeout: float, st
         with Signals(ending.tell, taken=may_be_taken()):
             async with AsyncExitStack() as opened:
                 await opened.enter_async_context(run)
+                on_start()
                 try:
                     await opened.enter_async_context(listening(run, socket))
                 except ConnectorSetupError as error:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -25,12 +25,13 @@ __all__ = ("Reloading", "reloading")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-async def reloading(asked: Asked, folders: Sequence[Path]) -> int:
+async def reloading(asked: Asked, folders: Sequence[Path], on_start: Callable[[], object]) -> int:
     """Run this very command without ``--reload``, again after each change that passes its check.
 
     Args:
         asked: The flow, as this command was told it: that is checked.
         folders: Python and TOML files below these are watched.
+        on_start: Called when signals are taken.
 
     Returns:
         The exit code of the last run.
@@ -40,7 +41,7 @@ async def reloading(asked: Asked, folders: Sequence[Path]) -> int:
     """
     need("watchfiles", "reload", "run --reload")
     written = [each for each in sys.argv[1:] if each != "--reload"]
-    return await Reloading(written, ["check", *asked.as_typed()], folders).run()
+    return await Reloading(written, ["check", *asked.as_typed()], folders, on_start).run()
 
 
 class Reloading:
@@ -50,12 +51,20 @@ class Reloading:
         arguments: Those of the child, ``run`` first.
         check: Those of the command that checks what has changed.
         folders: What is watched.
+        on_start: Called when signals are taken.
     """
 
-    def __init__(self, arguments: Sequence[str], check: Sequence[str], folders: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        check: Sequence[str],
+        folders: Sequence[Path],
+        on_start: Callable[[], object] = lambda: None,
+    ) -> None:
         self._arguments = list(arguments)
         self._checked = list(check)
         self._folders = folders
+        self._on_start = on_start
         self._child: Process | None = None
         self._check: Process | None = None
         self._asked: signal.Signals | None = None
@@ -67,8 +76,10 @@ class Reloading:
         """Until a signal: what it ends is passed on to the child, which drains as ever."""
         loop = asyncio.get_running_loop()
         self._pipe = os.pipe()
+        before = {each: signal.getsignal(each) or signal.SIG_DFL for each in _SIGNALS}
         for each in _SIGNALS:
             loop.add_signal_handler(each, functools.partial(self._on_signal, each))
+        self._on_start()
         try:
             await self._watch()
             return await self._code()
@@ -76,8 +87,9 @@ class Reloading:
             await self._kill(self._child)
             for end in self._pipe:
                 os.close(end)
-            for each in _SIGNALS:
+            for each, handler in before.items():
                 loop.remove_signal_handler(each)
+                signal.signal(each, handler)
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._asked is None:

@@ -20,6 +20,7 @@ from .output import Results
 from .parent import parent_option
 from .redaction import WithoutSecrets, current_secrets
 from .reload import reloading
+from .standby import Standby
 
 __all__ = ("command",)
 
@@ -69,21 +70,28 @@ def command(
     Exit code: 0 when it has ended, or was drained by SIGTERM; 1 when it failed; 2 when it cannot be
     started as it is; 3 when a deadline has passed; 130 when it was drained by Ctrl-C.
     """  # noqa: D301 - click reads the backspace: what follows is not to be filled
+    # Before anything of the user's is loaded, which may take long.
+    standby = Standby()
     if reload:
         beside = [asked.config.resolve().parent] if asked.config is not None else []
-        return asyncio.run(reloading(asked, [asked.app_dir or Path.cwd(), *beside]))
-    prepared = prepare(asked)
+        folders = [asked.app_dir or Path.cwd(), *beside]
+        return asyncio.run(reloading(asked, folders, on_start=standby.pass_on))
+    prepared = standby.load(lambda: prepare(asked))
+    if prepared is None:
+        return standby.code
     _set_up_log(log_level)
     service = prepared.configuration.service
     drain = drain_timeout or service.get("drain_timeout", _DRAIN)
     stop = stop_timeout or service.get("stop_timeout", _STOP)
-    return _serve(prepared, drain, stop, Results(as_json=as_json, quiet=quiet), socket)
+    return _serve(prepared, drain, stop, Results(as_json=as_json, quiet=quiet), socket, standby)
 
 
-def _serve(prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None) -> int:
+def _serve(
+    prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None, standby: Standby
+) -> int:
     runner, error = asyncio.Runner(), None
     try:
-        code, error = runner.run(_outcome(prepared, drain, stop, results, socket))
+        code, error = runner.run(_outcome(prepared, drain, stop, results, socket, standby))
     finally:
         # Past the deadline whoever has not ended was told to, and is named in the error.
         close(runner, 0.0 if isinstance(error, ShutdownTimeoutError) else stop)
@@ -98,14 +106,18 @@ def _serve(prepared: Prepared, drain: float, stop: float, results: Results, sock
 
 
 async def _outcome(
-    prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None
+    prepared: Prepared, drain: float, stop: float, results: Results, socket: Path | None, standby: Standby
 ) -> tuple[int, Exception | None]:
     """The exit code, or what is to be raised outside of the loop, which breaks over some errors."""
     try:
         if socket is not None:
-            return await serve_calls(prepared, socket, drain_timeout=drain, stop_timeout=stop), None
+            return await serve_calls(prepared, socket, drain, stop, on_start=standby.pass_on), None
         served = await prepared.flow.serve(
-            prepared.params, drain_timeout=drain, stop_timeout=stop, on_result=results.write
+            prepared.params,
+            drain_timeout=drain,
+            stop_timeout=stop,
+            on_result=results.write,
+            on_start=standby.pass_on,
         )
     except Exception as error:  # noqa: BLE001 - raised by whom it is returned to
         return FAILED, error

@@ -61,6 +61,10 @@ class Signals:
             # What somebody else has set meanwhile is theirs.
             if signal.getsignal(each) == self._arrived:
                 signal.signal(each, before)
+            outer = getattr(before, "__self__", None)
+            if isinstance(outer, Signals):
+                # Around this: the third signal is the third of both.
+                outer._count = max(outer._count, self._count)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
