@@ -317,7 +317,6 @@ def test_eager_tasks_change_no_result():
     assert sorted(run_virtual(main())) == [0, 0, 2, 2, 4, 4]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no eager tasks yet")
 @pytest.mark.parametrize("how", ["drain", "stop"])
 def test_a_stage_that_ends_the_run_before_its_start_has_returned_is_heard(how):
     runs = []
@@ -329,7 +328,7 @@ def test_a_stage_that_ends_the_run_before_its_start_has_returned_is_heard(how):
             yield number
 
     async def main():
-        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        asyncio.get_running_loop().set_task_factory(FACTORIES["asyncio"] or eager)
         runs.append(DataFlow((numbers, double)).stream())
         async with runs[0] as run:
             return run.state, [each async for each in run]
