@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
 
 from ..naming import nearest
 from .failure import FAILED, INTERRUPTED, refuse
-from .output import closed
+from .output import closed, say
 from .redaction import Secrets
 
 __all__ = ("COMMANDS", "Commands", "main")
@@ -69,8 +71,26 @@ class Commands(click.Group):
         return found
 
 
+def _say_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if not asked or context.resilient_parsing:
+        return
+    try:
+        version = metadata.version("asyncdataflow")
+    except metadata.PackageNotFoundError:
+        version = f"that is not installed, in {Path(__file__).parents[2]}"
+    say(f"{context.info_name} {version}")
+    context.exit()
+
+
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="asyncdataflow", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Run, check, draw and test streaming dataflows.

@@ -54,7 +54,9 @@ def command(name: str, folder: Path, as_json: bool) -> None:
     if as_json:
         say_as_json({"written": written, "commands": commands})
     else:
-        say("\n".join([*(f"wrote {each}" for each in written), "", *commands]))
+        needs = importlib.util.find_spec("pytest") is None
+        hint = ["", "the test needs pytest, which is not installed: pip install pytest"] if needs else []
+        say("\n".join([*(f"wrote {each}" for each in written), "", *commands, *hint]))
 
 
 def _write(folder: Path, contents: Mapping[Path, str]) -> None:

@@ -37,7 +37,7 @@ flow = DataFlow((orders, stage(price, concurrency=4), bill), name="$name")
 ''')
 
 TEST: Final = Template('''\
-"""What $name has to do."""
+"""What $name has to do: `pip install pytest`, then `asyncdataflow test $name.py`."""
 
 import pytest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_the_package_is_run_as_the_same_command(folder):
     code, out, err = run_program("--help", cwd=folder)
     assert (code, err) == (0, "")
     assert out[0].startswith("Usage: asyncdataflow ")
+
+
+def test_the_version_of_what_is_installed_and_of_what_is_not(monkeypatch):
+    monkeypatch.setattr(metadata, "version", {"asyncdataflow": "1.2.3"}.__getitem__)
+    assert invoke("--version").output == "asyncdataflow 1.2.3\n"
+
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    done = invoke("--version")
+    assert (done.exit_code, done.output) == (0, f"asyncdataflow that is not installed, in {ROOT}\n")
 
 
 def test_a_command_does_not_load_the_others(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
@@ -25,6 +26,15 @@ def test_the_first_ten_minutes(folder):
     assert configured == (0, bills, "")
     assert test[0] == 0
     assert any("2 passed" in line for line in test[1])
+
+
+def test_what_its_test_needs_is_said_where_it_is_not_there(folder, monkeypatch):
+    hint = "pip install pytest"
+    assert hint not in invoke("new", "first").output
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pytest" else find(name))
+    assert hint in invoke("new", "second").output
+    assert hint in (folder / "test_second.py").read_text()
 
 
 def test_what_is_written_passes_its_own_check(folder):
