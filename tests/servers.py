@@ -23,7 +23,9 @@ from typing import Any, NoReturn, TypeVar
 import psutil
 import pytest
 
-__all__ = ("Nats", "Postgres", "Server", "cluster", "lives", "missing", "running")
+__all__ = ("Nats", "Postgres", "Server", "Started", "cluster", "lives", "missing", "running")
+
+Started = Callable[[subprocess.Popen[bytes], signal.Signals], object]
 
 _PATIENCE = 30.0
 _PACKAGES = {"postgres": "postgresql", "initdb": "postgresql", "nats-server": "nats-server"}
@@ -52,6 +54,7 @@ class Server:
     Attributes:
         folder: What it stores, and its log.
         process: The process, while it runs.
+        started: Called with each process that is started, and the signal that ends it.
     """
 
     _ending = signal.SIGTERM
@@ -60,6 +63,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
+        self.started: Started = lambda process, number: None
         self._user = {}
 
     def command(self) -> list[str]:
@@ -82,6 +86,7 @@ class Server:
                 start_new_session=True,  # Ctrl-C is for the tests, which end it then
                 **self._user,
             )
+        self.started(self.process, self._ending)
         until = time.monotonic() + _PATIENCE
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -217,10 +222,11 @@ S = TypeVar("S", bound=Server)
 
 
 @contextmanager
-def running(make: Callable[[Path], S]) -> Iterator[S]:
+def running(make: Callable[[Path], S], started: Started | None = None) -> Iterator[S]:
     """A server in a folder of its own, started."""
     with _folder() as folder:
         server = make(folder)
+        server.started = started or server.started
         try:
             server.start()
             yield server

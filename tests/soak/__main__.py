@@ -18,17 +18,19 @@ import pytest
 
 from tests.servers import Nats, Postgres, cluster, running
 
+from .guard import Guard
 from .report import faults, figures, markdown
 from .soak import Soak, Terms, soak
 
 
 def run(terms: Terms) -> Soak:
-    """With servers of its own."""
+    """With servers of its own, which end with it, killed or not."""
     with ExitStack() as servers:
+        guard = servers.enter_context(Guard())
         data = servers.enter_context(cluster())
-        postgres = servers.enter_context(running(lambda folder: Postgres(folder, data)))
-        nats = servers.enter_context(running(Nats))
-        return soak(terms, nats, postgres, lambda line: print(line, flush=True))
+        postgres = servers.enter_context(running(lambda folder: Postgres(folder, data), guard.add))
+        nats = servers.enter_context(running(Nats, guard.add))
+        return soak(terms, nats, postgres, lambda line: print(line, flush=True), guard.add)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ import psutil
 
 from tests.chaos.delivery.outside import until
 from tests.chaos.delivery.routes import Place, Route
-from tests.servers import lives
+from tests.servers import Started, lives
 from tests.source import ROOT
 
 from .sample import Sample, faults_of, taken
@@ -60,6 +60,7 @@ class Service:
         every: Seconds between two samples.
         leak: Bytes of each item that it is to keep, to see that this is found.
         tell: Given a line for each fault, at once.
+        started: Told of each of its processes.
 
     Attributes:
         lives: Its lives, the last one being the present.
@@ -77,6 +78,7 @@ class Service:
         every: float,
         leak: int,
         tell: Callable[[str], None],
+        started: Started,
     ) -> None:
         self.name = name
         self.route = route
@@ -87,6 +89,7 @@ class Service:
         self.unbalanced = 0
         self._began = began
         self._tell = tell
+        self._started = started
         self._arguments = json.dumps([route.name, dataclasses.asdict(place), every, leak])
         self._log = Path(place.folder, "log")
 
@@ -111,6 +114,7 @@ class Service:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C goes to its whole group, and only to that.
             )
+        self._started(process, signal.SIGKILL)
         life = Life(process)
         life.reader = threading.Thread(target=self._read, args=[life], name=f"read {self.name}")
         self.lives.append(life)

@@ -17,7 +17,7 @@ from tests.chaos.delivery.outside import until
 from tests.chaos.delivery.routes import Place, Route
 from tests.chaos.delivery.stores import look, make_store, stored
 from tests.chaos.delivery.verdict import Verdict, judged
-from tests.servers import Nats, Postgres
+from tests.servers import Nats, Postgres, Started
 
 from .flows import LINES, STREAM, letters_of
 from .load import Load
@@ -81,7 +81,13 @@ class Soak:
     seconds: float = 0.0
 
 
-def soak(terms: Terms, nats: Nats, postgres: Postgres, tell: Callable[[str], None]) -> Soak:
+def soak(
+    terms: Terms,
+    nats: Nats,
+    postgres: Postgres,
+    tell: Callable[[str], None],
+    started: Started = lambda process, number: None,
+) -> Soak:
     """Put in, strike, sample; then let it finish, and judge.
 
     Args:
@@ -89,6 +95,7 @@ def soak(terms: Terms, nats: Nats, postgres: Postgres, tell: Callable[[str], Non
         nats: A server of its own.
         postgres: Another one.
         tell: Given a line every ten seconds or so.
+        started: Told of each process of a service.
     """
     began = time.monotonic()
     with ExitStack() as stack:
@@ -96,7 +103,16 @@ def soak(terms: Terms, nats: Nats, postgres: Postgres, tell: Callable[[str], Non
         parts = []
         for name, route in _SERVICES:
             place = _made(route, name, folder, nats, postgres)
-            service = Service(name, route, place, began=began, every=terms.every, leak=terms.leak, tell=tell)
+            service = Service(
+                name,
+                route,
+                place,
+                began=began,
+                every=terms.every,
+                leak=terms.leak,
+                tell=tell,
+                started=started,
+            )
             stack.callback(service.kill)
             service.start()
             parts.append((service, Load(route, place, terms.rate)))
