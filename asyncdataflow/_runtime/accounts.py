@@ -8,12 +8,13 @@ nothing more need be put.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from ..graph import named
 from .channel import Channel
 from .worker import Work
 
-__all__ = ("Accounts", "unsettled")
+__all__ = ("NO_BUFFERS", "Accounts", "unsettled")
 
 
 class Accounts:
@@ -25,7 +26,7 @@ class Accounts:
     """
 
     def __init__(self, works: Sequence[Work], buffered: Mapping[str, str]) -> None:
-        by_name = {named(work.stage): work for work in works} if buffered else {}
+        by_name = {named(work.stage): work for work in works}
         self._out_of = {by_name[into]: by_name[out] for into, out in buffered.items()}
         self._into = {out: into for into, out in self._out_of.items()}
 
@@ -67,6 +68,10 @@ class Accounts:
         if not output.statistics().held and all(work.is_answered for work in left):
             for work in works:
                 work.nothing_left()
+
+
+NO_BUFFERS: Final = Accounts((), {})
+"""Of every run without a durable buffer: nothing in it changes."""
 
 
 def unsettled(works: Iterable[Work]) -> str:

@@ -111,6 +111,7 @@ class Calls:
     Attributes:
         lane: The threads.
         in_chunks: They can take several items at a time.
+        is_direct: A worker's call has a ``direct`` function.
         chunk_seconds: How long it shall take them.
         unopened: Workers that have yet to open what they work with, of those that do.
         on_opened: Called when the last of them has.
@@ -138,7 +139,7 @@ class Calls:
         self._resumes = resumes or {}
         self._follows = follows
         self._bound = bound
-        self._kwargs = dict(bound.kwargs or {})
+        self._kwargs = dict(bound.kwargs) if bound.kwargs else {}
         # Workers side by side would each count the same room as their own.
         self._room = room if stage.concurrency == 1 else lambda: 0
         if stage.executor in ("thread", "process") or _read_in_a_thread(stage, bound):
@@ -146,17 +147,13 @@ class Calls:
             setup = self._process_setup() if stage.executor == "process" else self._thread_setup
             self._clock = time_of(asyncio.get_running_loop())
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
-        own = bool(stage.per_worker) or self._how.kind == "sink" or self.keeps_positions
-        self._workers_open = own and self.lane is None
-        one_of_each = self._how.kind == "function" and not self._how.many and stage.role != "source"
-        self.in_chunks = self.lane is not None and one_of_each and stage.timeout is None
+        kind, alone = stage.call.kind, not stage.call.many and stage.timeout is None
+        here, has_own = self.lane is None, bool(stage.per_worker) or kind in ("sink", "transactional_sink")
+        self._workers_open = here and has_own
+        self.in_chunks = not here and alone and kind == "function" and stage.role != "source"
+        takes_item = stage.call.arguments == "item" and kind in ("coroutine", "function")
+        self.is_direct = here and alone and takes_item
         self.chunk_seconds = _PROCESS_CHUNK if stage.executor == "process" else _THREAD_CHUNK
-
-    @property
-    def is_direct(self) -> bool:
-        """A worker's call has a ``direct`` function."""
-        direct = self._how.arguments == "item" and self._how.kind in ("coroutine", "function")
-        return direct and self.lane is None and self._stage.timeout is None and not self._how.many
 
     def worker(self) -> AbstractAsyncContextManager[Call]:
         """A worker's call; what the worker has of its own is made on entry and closed on exit."""
@@ -215,7 +212,7 @@ class Calls:
             function = followed(self._stage, function)
         return Call(
             self._loop_one(function),
-            self._loop_each(function),
+            _no_items if self.is_direct else self._loop_each(function),
             self._loop_apply(function),
             settled_and_checked,
             _post_nowhere,
@@ -389,6 +386,10 @@ def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:
     """An iterable may block in ``next``; an async one may not."""
     kind = stage.call.kind if stage.call is not None else None
     return kind == "iterable" or (kind == "feed" and not isinstance(bound.items, AsyncIterable))
+
+
+def _no_items(item: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+    raise NotImplementedError("this stage makes one of each")
 
 
 def _post_nowhere(items: Iterable[Any], tell: Callable[[Chunk], object]) -> Chunk:

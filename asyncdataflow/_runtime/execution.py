@@ -24,7 +24,7 @@ from ..naming import describe_error
 from ..operators.combine import Zip
 from ..policy import Buffer
 from ..stats import RunState
-from .accounts import Accounts, unsettled
+from .accounts import NO_BUFFERS, Accounts, unsettled
 from .alarms import Alarms
 from .build import build
 from .channel import Channel, Receiver
@@ -96,7 +96,7 @@ class Execution:
         self._tasks: dict[asyncio.Task[None], Work] = {}
         self._cancelled: set[asyncio.Task[None]] = set()
         self._grace = self._patience = GRACE
-        self._accounts, self._alarms = Accounts((), {}), Alarms(self._loop)
+        self._accounts, self._alarms = NO_BUFFERS, Alarms(self._loop)
         self.tracks = following is not None or graph.kept(has_answered_source)
         self.readiness, self._opening = Readiness(), True
         # Known before it is made: a task of an eager factory runs at once.
@@ -217,7 +217,8 @@ class Execution:
                 senders.setdefault(channel, []).append(work)
         for channel, behind in senders.items():
             channel.on_abandoned = lambda behind=behind: self._demand_gone(behind)
-        self._accounts = Accounts(self.works, self.graph.buffered)
+        if self.graph.buffered:
+            self._accounts = Accounts(self.works, self.graph.buffered)
         if self.state == "draining":
             self._accounts.drain(self.works)
         now = self.output.baton.clock()
@@ -241,8 +242,8 @@ class Execution:
             finally:
                 task = asyncio.current_task(self._loop)
                 work = work if task is None else self._tasks.get(task, work)
-            if not work.leaving.asked:
-                self._finished()
+            if not work.leaving.asked and task is not None:
+                self._finished(task)
         except UnevenZipError as error:
             if self.state != "draining" or not isinstance(work.stage.operator, Zip):
                 self.fail(error, work)
@@ -262,9 +263,8 @@ class Execution:
         except BaseException as error:  # noqa: BLE001 - kept for the consumer, whatever it is
             self.fail(error, work)
 
-    def _finished(self) -> None:
-        """The calling worker is at its end by itself; what is behind it need not wait for a callback."""
-        task = asyncio.current_task(self._loop)
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        """A worker is at its end by itself; what is behind it need not wait for a callback."""
         # One of an eager factory may be at its end before it is known.
         if task in self._tasks:
             task.remove_done_callback(self._buried)

@@ -86,7 +86,8 @@ class Making:
         if dead_letters is not None:
             dead_letters.meter = self.meter
         self.limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)
-        self._operator = stage.operator if isinstance(stage.operator, ItemOperator) else None
+        operator = stage.operator
+        self._operator = operator if operator is not None and isinstance(operator, ItemOperator) else None
 
     @property
     def figures(self) -> Counters:

@@ -107,7 +107,8 @@ class Work(Expanding):
         if self.meter.ended is not None:
             return  # It was left behind when the run ended.
         if not self.alive:
-            self.calls.opened(self.calls.unopened)
+            if self.calls.unopened:
+                self.calls.opened(self.calls.unopened)
             self.meter.ended = self.meter.clock()
         elif self.stage.role != "source" and self._chunked is None:
             self.meter.waiting.__enter__()
@@ -158,9 +159,10 @@ class Work(Expanding):
             return self.reading_loops()
         if self.calls.most_at_once > 1 or self.calls.keeps_positions:
             return [functools.partial(write_together, self, self.calls.most_at_once)] * stage.concurrency
-        if isinstance(stage.operator, StreamOperator):
+        # Of a protocol, which takes several times as long to tell as whether there is one.
+        if stage.operator is not None and isinstance(stage.operator, StreamOperator):
             return [functools.partial(self._stream, stage.operator)]
-        if isinstance(stage.operator, BatchOperator):
+        if stage.operator is not None and isinstance(stage.operator, BatchOperator):
             self._batches = Batches(self, stage.operator)
             return [self._batches.work] * stage.concurrency
         if self._chunked is not None:
@@ -172,11 +174,11 @@ class Work(Expanding):
         stage, lay = self.stage, self._lay
         if self._operator is not None:
             return self._routed(self._operator)
+        if lay is not None and self.group is not None and self.role is not None:
+            return [functools.partial(self._served, self.group, self.role, lay)]
         sorted_ = stage.concurrency > 1 and (stage.ordered or stage.key is not None)
         if lay is None or (self.tracks and sorted_) or not self._is_plain():
             return []
-        if self.group is not None and self.role is not None:
-            return [functools.partial(self._served, self.group, self.role, lay)]
         sort: Callable[..., PlainLoop] = TrackedLoop if self.tracks else PlainLoop
         if stage.concurrency > 1:
             sort = functools.partial(TrackedCrew if self.tracks else Crew, relay=self._relay)
