@@ -27,6 +27,9 @@ class Order:
         places: Most results parked.
         send: Sends one result.
         meter: Where it is counted how long workers wait for their turn, where that is.
+
+    Attributes:
+        left: Tickets that have left, so the next one to leave.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Order:
         self._send = send
         self._meter = meter
         self._drawn = 0
-        self._left = 0
+        self.left = 0
         self._parked: dict[int, Any] = {}
         self._turns: dict[int, asyncio.Future[None]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -44,11 +47,11 @@ class Order:
     @property
     def is_idle(self) -> bool:
         """Every ticket has left."""
-        return self._drawn == self._left
+        return self._drawn == self.left
 
     def is_next(self, ticket: int) -> bool:
         """It is this one's turn, and nobody waits behind it."""
-        return ticket == self._left and not self._parked
+        return ticket == self.left and not self._parked
 
     def draw(self) -> int:
         """The next ticket."""
@@ -58,28 +61,31 @@ class Order:
     @property
     def is_due(self) -> bool:
         """The next one to leave is parked here."""
-        return self._left in self._parked
+        return self.left in self._parked
 
     def park(self, ticket: int, result: Any) -> bool:
         """Hand a result over, unless it is early and all places are taken; then see what :attr:`is_due`."""
-        if ticket != self._left and len(self._parked) >= self._places:
+        if ticket != self.left and len(self._parked) >= self._places:
             return False
         self._parked[ticket] = result
         return True
 
     def let_leave(self, lay: Callable[[Any], None], most: int, none: Any) -> None:
         """Put those whose turn it is, at most so many and up to the first that is no result."""
-        parked = self._parked
-        while most > 0 and self._left in parked:
-            result = parked[self._left]
+        parked, turns, waiting = self._parked, self._turns, self._waiting
+        while most > 0 and self.left in parked:
+            result = parked[self.left]
             if result is none or result is NOTHING:
                 return
-            del parked[self._left]
+            del parked[self.left]
             lay(result)
             most -= 1
-            if self._waiting:
-                self._wake(self._waiting)
-            self._advance()
+            if waiting:
+                self._wake(waiting)
+            if turns:
+                self._advance()
+            else:
+                self.left += 1
 
     async def finish(self, ticket: int, result: Any) -> None:
         """Hand a result over; returns when it is sent, or parked for somebody else to send."""
@@ -94,14 +100,14 @@ class Order:
         """Send the one that is due."""
         # Whoever sends has taken its result out, and counts it only when it is sent: nobody else
         # finds the next one here meanwhile.
-        result = self._parked.pop(self._left)
+        result = self._parked.pop(self.left)
         self._wake(self._waiting)
         await self._send(result)
         self._advance()
 
     def due(self, ticket: int) -> bool:
         """Every earlier ticket has left."""
-        return ticket == self._left
+        return ticket == self.left
 
     def awaited(self, ticket: int) -> asyncio.Future[None]:
         """A future that is done when every earlier ticket has left, where one has not."""
@@ -110,7 +116,7 @@ class Order:
 
     async def turn(self, ticket: int) -> None:
         """Wait until every earlier ticket has left; for workers that send for themselves."""
-        if ticket != self._left:
+        if ticket != self.left:
             await self._counted(self.awaited(ticket))
 
     async def _counted(self, waiter: asyncio.Future[None]) -> None:
@@ -123,11 +129,11 @@ class Order:
 
     def _advance(self) -> None:
         if not self._turns:
-            self._left += 1
+            self.left += 1
             return
-        self._turns.pop(self._left, None)
-        self._left += 1
-        turn = self._turns.get(self._left)
+        self._turns.pop(self.left, None)
+        self.left += 1
+        turn = self._turns.get(self.left)
         if turn is not None and not turn.done():
             turn.set_result(None)
 

@@ -48,12 +48,13 @@ class OrderedLoop(Crew):
         function, awaits, none = self.function, self.awaits, self.none
         take, before = relay.take, relay.before
         clock, began, took = self._meter.clock, self._turn.now, relay.took
+        usual, error = self._usual, None
         while not leaving.asked:
             if baton.holder is not relay:
                 relay.begin()
             if len(before) <= relay.promised:
-                return 0
-            result = error = None
+                break
+            result = None  # Else it lives until the next one is made.
             item = take()
             relay.runner = self
             if relay.untold_before:
@@ -63,17 +64,17 @@ class OrderedLoop(Crew):
                 result = function(item)
                 if awaits or is_awaited(type(result)):
                     result = await result
-                if type(result) is not self._usual and result is not none:
-                    self._usual = type(checked(result))
+                if type(result) is not usual and result is not none:
+                    usual = self._usual = type(checked(result))
             except (asyncio.CancelledError, Exception) as raised:
                 error = self._own_error(raised)
                 if error is None:
                     raise
-            self.suspends = relay.suspends = suspends = baton.holder is not relay or relay.runner is not self
-            waits, now = False, clock()
+            now = clock()
+            waits, suspends = False, baton.holder is not relay or relay.runner is not self
             if error is None and order.park(ticket, result):
                 took.append(now - began)
-                if order.is_due and not self._lay_due():
+                if ticket == order.left and not self._lay_due():
                     waits = True
                     await self._send_due()
                     now = clock()
@@ -88,7 +89,10 @@ class OrderedLoop(Crew):
             began = now
             if not suspends:
                 self._turn.now = now
+                self.suspends = relay.suspends = False
                 return int(not waits)
+            relay.suspends = True
+        self.suspends = relay.suspends
         return 0
 
     def _lay_due(self) -> bool:

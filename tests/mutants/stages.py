@@ -11,15 +11,15 @@ MUTANTS = (
         "order buffer that grows",
         "results that wait for an earlier one are parked without a bound",
         "_runtime/order.py",
-        "        if ticket != self._left and len(self._parked) >= self._places:\n",
-        "        if ticket != self._left and len(self._parked) >= 1000 * self._places:\n",
+        "        if ticket != self.left and len(self._parked) >= self._places:\n",
+        "        if ticket != self.left and len(self._parked) >= 1000 * self._places:\n",
     ),
     Mutant(
         "result lost in the order",
         "a result that is finished before an earlier one is dropped",
         "_runtime/order.py",
         "        self._parked[ticket] = result\n",
-        "        if ticket == self._left:\n            self._parked[ticket] = result\n",
+        "        if ticket == self.left:\n            self._parked[ticket] = result\n",
     ),
     Mutant(
         "retry that reorders",
