@@ -51,7 +51,6 @@ class Channel(Sending[T]):
         super().__init__(buffer, overflow, name, tagged=tagged, baton=baton)
         self.on_abandoned: Callable[[], None] | None = None
         self.meter: Meter | None = None
-        self._capacity = buffer.items
         self._keeps_slots = held
         self._receivers = 0
 

@@ -224,11 +224,23 @@ class Edges:
         self.channels: Sequence[Channel[Any]] = [sender.channel for sender in self._all]
         self.ways: Sequence[Way] = self.channels
         if self._only is not None:
-            self.free = self._only.channel.free
             self._lay = self._only.laying()
         else:
             fan = Fan(self._all)
-            self.ways, self.free, self._lay = (fan,), self._least_free, fan.queue.append
+            self.ways, self._lay = (fan,), fan.queue.append
+
+    @property
+    def free(self) -> Callable[[], int]:
+        """What tells how many items find room in this very step, in a stretch; once all edges are made."""
+        if self._only is None:
+            return self._least_free
+        channel = self._only.channel
+        return channel.free if channel.is_private else self._share
+
+    def _share(self) -> int:
+        """Of an edge that others send into as well."""
+        assert self._only is not None, "of one edge"  # noqa: S101 - for the type checker
+        return self._only.channel.share(self)
 
     async def send(self, value: Any) -> None:
         """Send to every branch."""

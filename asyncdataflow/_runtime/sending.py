@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import ChannelClosed
 from ..policy import Buffer, Overflow
@@ -19,6 +19,9 @@ from .edge import LATER, Edge
 __all__ = ("Sending",)
 
 T = TypeVar("T")
+
+_LEAST_SHARE: Final = 8
+"""Items; for fewer a stretch is not worth it, and who finds no room waits in line."""
 
 
 class Sending(Edge[T]):
@@ -36,6 +39,10 @@ class Sending(Edge[T]):
         super().__init__(buffer, overflow, name, tagged=tagged)
         self.baton = baton
         self._wakes_soon = False
+        self._capacity = buffer.items
+        self._looked: set[object] = set()
+        self._lookers = 0
+        self._looked_at = 0
 
     def wake_senders_soon(self) -> None:
         """Promise the slots that will be free when the loop is given back to those who wait for one."""
@@ -59,6 +66,24 @@ class Sending(Edge[T]):
         if self.baton.holder is not None:
             self.baton.drop()
         return 0 if self._putters or self._abandoned else self._store.room
+
+    def share(self, sender: object) -> int:
+        """As :meth:`free`; of several senders one is told of no more than leaves the others as much.
+
+        Whoever looked since, or before, the last item was taken out is one of them.
+
+        Args:
+            sender: Who looks.
+        """
+        free = self.free()
+        if self._senders < 2:
+            return free
+        if self._looked_at != self._taken:
+            self._looked_at, self._lookers = self._taken, len(self._looked)
+            self._looked.clear()
+        self._looked.add(sender)
+        share = -(-self._capacity // max(self._lookers, len(self._looked)))
+        return min(free, max(share, _LEAST_SHARE))
 
     @property
     def is_full(self) -> bool:

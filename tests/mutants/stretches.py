@@ -129,6 +129,13 @@ MUTANTS = (
 """,
     ),
     Mutant(
+        "first come takes all",
+        "of several branches before a merge whoever looks first fills the edge, and the others get a slot",
+        "_runtime/sending.py",
+        "        return min(free, max(share, _LEAST_SHARE))\n",
+        "        return free\n",
+    ),
+    Mutant(
         "somebody looks into a stretch",
         "what lies in an edge is counted without making up the books first",
         "_runtime/sending.py",

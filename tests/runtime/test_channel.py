@@ -405,6 +405,44 @@ async def test_room_is_what_nobody_else_can_take_first():
     assert channel.room == 3
 
 
+async def test_the_only_sender_may_take_all_there_is():
+    channel, _, _ = opened(90)
+    assert channel.share("first") == 90
+
+
+async def test_of_several_who_look_each_is_told_of_its_share():
+    channel, sender, receiver = opened(90)
+    channel.sender()
+    assert [channel.share(each) for each in ("first", "second", "third")] == [90, 45, 30]
+    sender.send_nowait("a")
+    receiver.receive_nowait()
+    assert channel.share("first") == 30
+    for each in range(70):
+        sender.send_nowait(each)
+    assert channel.share("first") == 20
+
+
+async def test_a_sender_that_looks_no_more_has_no_share():
+    channel, sender, receiver = opened(90)
+    channel.sender()
+    channel.share("first")
+    shares = [channel.share("second")]
+    for _ in range(2):
+        sender.send_nowait("a")
+        receiver.receive_nowait()
+        shares.append(channel.share("second"))
+    assert shares == [45, 45, 90]
+
+
+async def test_no_share_is_less_than_is_worth_it_while_there_is_as_much():
+    channel, sender, _ = opened(16)
+    channel.sender()
+    assert [channel.share(each) for each in range(4)] == [16, 8, 8, 8]
+    for each in range(11):
+        sender.send_nowait(each)
+    assert channel.share(4) == 5
+
+
 @pytest.mark.parametrize("options", [{"bytes": 100}, {"overflow": Overflow.DROP_OLDEST}], ids=repr)
 async def test_no_room_is_promised_where_it_cannot_be_known(options):
     channel, _, _ = opened(3, **options)

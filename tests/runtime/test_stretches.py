@@ -57,6 +57,30 @@ def test_a_consumer_gives_the_loop_back_however_many_results_lie_ready():
     assert 100 < run_virtual(main()) <= MOST_OF_A_TURN
 
 
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("branches", [2, 3, 8])
+def test_branches_that_have_always_more_come_alike(branches, fuse):
+    """Invariant 9."""
+
+    def source(branch):
+        async def made():
+            while True:
+                yield branch
+
+        return made
+
+    async def main():
+        came = [0] * branches
+        async with DataFlow((tuple(map(source, range(branches))), same), fuse=fuse).stream() as run:
+            async for branch in run:
+                came[branch] += 1
+                if sum(came) == 6000:
+                    return came
+
+    came = run_virtual(main())
+    assert max(came) < 1.5 * min(came)
+
+
 def test_a_source_gives_the_loop_back_when_a_branch_wants_no_more():
     """The long way from then on, which waits for nobody where the other branches have room."""
 
