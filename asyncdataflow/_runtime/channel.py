@@ -116,7 +116,8 @@ class Channel(Sending[T]):
 
     def take(self) -> T:
         """The first item; only where one is neither missing nor promised."""
-        self.baton.drop()
+        if self.baton.holder is not None:
+            self.baton.drop()
         item = self._store.pop()
         if self._keeps_slots:
             self._store.held += 1
@@ -146,9 +147,11 @@ class Channel(Sending[T]):
 
     def release(self) -> None:
         """Free the slot of an item taken from a channel that keeps slots."""
-        self.baton.drop()
+        if self.baton.holder is not None:
+            self.baton.drop()
         self._store.held -= 1
-        self.wake_senders()
+        if self._putters:
+            self.wake_senders()
 
     async def wait_for_item(self) -> None:
         """Wait until it is worth looking again; cancelled, nothing has happened."""
@@ -333,16 +336,10 @@ class Receiver(Generic[T]):
         raise WouldBlock(channel.name)
 
     @property
-    def _own_turn(self) -> Turn:
-        """Made with the first item that is asked for here: most workers take theirs in stretches."""
-        if self._turn is None:
-            self._turn = Turn(asyncio.get_running_loop())
-        return self._turn
-
-    @property
     def turn_left(self) -> int:
         """Items that may be taken before it is asked for one more by :meth:`receive`."""
-        return max(self._own_turn.left - 1, 1)
+        left = 0 if self._turn is None else self._turn.left
+        return left - 1 if left > 1 else 1
 
     async def receive(self, since: int = 0) -> T:
         """The next item, waiting for one; cancelled, it has taken nothing.
@@ -355,15 +352,16 @@ class Receiver(Generic[T]):
         Raises:
             EndOfChannel: Every sender has closed and every item was received.
         """
-        channel, turn = self.channel, self._turn or self._own_turn
-        items = 1 + since
+        channel, turn, items = self.channel, self._turn, 1 + since
+        if turn is None:  # Most workers take theirs in stretches.
+            turn = self._turn = Turn(asyncio.get_running_loop())
         if not channel.ready and turn.is_idle_after(items, items):
             await turn.give_way()
         elif turn.due(items):
             await turn.rest()
-        while not channel.ready and turn.patience:
+        while not (ready := channel.ready) and turn.patience:
             await turn.give_way()
-        if not channel.ready:
+        if not ready:
             await self.wait()
             turn.begin()
         return channel.take()

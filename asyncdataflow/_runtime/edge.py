@@ -199,15 +199,10 @@ class Edge(Generic[T]):
         if self._getters:
             self._wake_getters()
 
-    def attend(self, worker: object) -> bool:
-        """While it is awake a worker will look again, so that nobody else is woken for what lies here.
-
-        Returns:
-            It is the one that does, and others sleep.
-        """
+    def attend(self, worker: object) -> None:
+        """While it is awake a worker will look again, so that nobody else is woken for what lies here."""
         if self._attendant is None:
             self._attendant = worker
-        return self._attendant is worker and bool(self._getters)
 
     def leave(self, worker: object) -> None:
         """It will not, if it was to: whoever waits has to know what lies here."""

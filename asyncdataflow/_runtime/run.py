@@ -158,15 +158,18 @@ class Run(AsyncIterator[T], Generic[T]):
             raise BusyRunError(f"the run of {self._name} is already being asked for its next result")
         if self._closed:
             raise StopAsyncIteration
-        execution = self._started()
+        execution = self._execution
+        if execution is None:
+            execution = self._started()
         self._waiting = True
-        self._consumer = asyncio.current_task()
         try:
+            if execution.tracks:
+                self._consumer = asyncio.current_task()
             if self._holds:
                 self._holds = False
-                self._in_hand.answer(None)
+                if execution.tracks:
+                    self._in_hand.answer(None)
                 execution.output.release()
-            self._stretch.baton.drop()
             result = await execution.results.receive(self._tally.received - self._told)
         except EndOfChannel:
             execution.nothing_under_way()
