@@ -68,13 +68,15 @@ class Baton:
     Attributes:
         clock: As given.
         holder: Whose stretch it is.
+        awake: Workers that give way: each looks when it goes on, which is soon.
     """
 
-    __slots__ = ("_looks", "clock", "holder")
+    __slots__ = ("_looks", "awake", "clock", "holder")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.holder: Stretch | Probe | None = None
+        self.awake = 0
         self._looks = False
 
     def watch(self) -> None:
@@ -82,7 +84,7 @@ class Baton:
 
         No line of its own can tell, and there may be nobody else who looks for long.
         """
-        if not self._looks:
+        if not self._looks and not self.awake:
             self._looks = True
             asyncio.get_running_loop().call_soon(self._look)
 
@@ -301,4 +303,4 @@ class TakingStretch(Stretch, Generic[T]):
     def interrupt(self) -> None:
         """Somebody takes the baton away."""
         self.lying = _NOTHING
-        super().interrupt()
+        self.end()

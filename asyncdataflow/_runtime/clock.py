@@ -6,12 +6,12 @@ import asyncio
 import time
 import types
 from collections.abc import Callable, Generator
-from typing import Final
+from typing import Final, Protocol
 
 from ..policy import Rate
 from .meter import Waits
 
-__all__ = ("Limiter", "Turn", "time_of")
+__all__ = ("Limiter", "Shared", "Turn", "time_of")
 
 _TURN_SECONDS: Final = 0.001
 _TURN_ITEMS: Final = 1024
@@ -34,6 +34,15 @@ def time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     with an attribute ``governs_time``.
     """
     return loop.time if getattr(loop, "governs_time", False) else time.monotonic
+
+
+class Shared(Protocol):
+    """What workers that give way have in common: how many do, and what each looks at when it goes on."""
+
+    awake: int
+
+    def drop(self) -> None:
+        """One of them goes on."""
 
 
 class Turn:
@@ -82,25 +91,34 @@ class Turn:
         return took
 
     @types.coroutine
-    def give_way(self, waits: Waits | None = None) -> Generator[None, None, None]:
+    def give_way(
+        self, waits: Waits | None = None, shared: Shared | None = None
+    ) -> Generator[None, None, None]:
         """Let the others have their turn; cancelled, nothing has happened.
 
         Args:
             waits: What the worker waits for, in one place, from when last it was looked what time it is.
+            shared: What it has in common with the others, of a worker.
         """
-        if waits is None:
+        if waits is None or shared is None:
             yield
             now = self._time()
         else:
             # What ``waits`` does by itself costs three calls.
             waits.workers += 1
             waits.sum -= self.now
+            shared.awake += 1
             try:
                 yield
+            except asyncio.CancelledError:
+                shared.drop()
+                raise
             finally:
                 now = self._time()
                 waits.workers -= 1
                 waits.sum += now
+                shared.awake -= 1
+            shared.drop()
         self.now = self._since = self._looked = now
         self._count = 0
         self.left = self._stride

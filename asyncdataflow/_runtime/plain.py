@@ -104,7 +104,7 @@ class PlainLoop:
 
     async def run(self) -> None:
         """Work to the end of the input."""
-        work, channel, free = self._work, self._channel, self._free
+        work, channel, baton, free = self._work, self._channel, self._baton, self._free
         stretch = self._in_stretch
         turn = self._turn = Turn(asyncio.get_running_loop(), len(work.outlet.channels))
         meter = self._meter
@@ -112,7 +112,7 @@ class PlainLoop:
             lying, room, left = channel.ready, free(), turn.left
             fit = lying if lying < room else room
             if not fit and turn.patience:
-                await turn.give_way(meter.blocked if lying else meter.waiting)
+                await turn.give_way(meter.blocked if lying else meter.waiting, baton)
                 continue
             if not lying:
                 try:
@@ -125,12 +125,12 @@ class PlainLoop:
                 done = await self._one_by_one()
             else:
                 if self.awaits:
-                    self._baton.watch()
+                    baton.watch()
                 done = await stretch(fit if fit < left else left)
             if not done:
                 turn.begin()
             elif turn.is_idle_after(done, fit):
-                await turn.give_way(meter.waiting if lying <= room else meter.blocked)
+                await turn.give_way(meter.waiting if lying <= room else meter.blocked, baton)
             elif turn.due(done, turn.now):
                 await turn.rest()
 

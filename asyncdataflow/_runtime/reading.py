@@ -294,12 +294,12 @@ class Reading(Making):
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn, meter = Turn(self._loop, len(self.outlet.channels)), self.meter
-        ahead = self._ahead(items)
+        ahead, baton = self._ahead(items), self.outlet.channels[0].baton
         self._stop_making = self._stopper(items)
         while not self.leaving.asked and not self._is_lost and not (self.draining and self._is_drained()):
             room = self._room(ahead, turn)
             if not room and turn.patience:
-                await turn.give_way(meter.blocked)
+                await turn.give_way(meter.blocked, baton)
                 continue
             sent = 0
             self.reading = True
@@ -327,7 +327,7 @@ class Reading(Making):
             del item
             if turn.is_idle_after(sent, room):
                 turn.look()
-                await turn.give_way(meter.blocked)
+                await turn.give_way(meter.blocked, baton)
             elif turn.due(sent):
                 await turn.rest()
             if self._answers is not None and not await self._wait_for_answers(self._answers):

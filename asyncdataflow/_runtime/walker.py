@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from .call import Call
@@ -54,40 +54,40 @@ class Walker(Walk):
                 lying, left = role.channel.ready, turn.left
                 last, fit = reach(role.place, lying) if lying else (role.place, 0)
                 if not fit and turn.patience:
-                    await self._idle(turn.give_way(meter.blocked if lying else meter.waiting))
-                    continue
-                if not lying:
+                    waits = meter.blocked if lying else meter.waiting
+                elif not lying:
                     if role.inlet.over:
                         return
-                    await self._idle(role.channel.wait_for_item())
+                    self.waits = True
+                    await role.channel.wait_for_item()
+                    self.waits = False
                     turn.begin()
                     continue
-                if last == role.place and role.loop is not None:
-                    done = await role.loop.advance(fit if fit < left else left, turn)
                 else:
-                    done = await self._walk(last, fit if fit < left else left)
-                if not done:
-                    turn.begin()
-                elif turn.is_idle_after(done, fit):
-                    await self._idle(turn.give_way(meter.waiting if lying <= fit else meter.blocked))
-                elif turn.due(done, turn.now):
-                    await turn.rest()
-        finally:
-            self.role.work.leaving.begin()
-            self.role.close()
-
-    async def _idle(self, wait: Awaitable[None]) -> None:
-        """Until it is worth looking again, here or, in another role, elsewhere."""
-        self.waits = True
-        try:
-            await wait
+                    if last == role.place and role.loop is not None:
+                        done = await role.loop.advance(fit if fit < left else left, turn)
+                    else:
+                        done = await self._walk(last, fit if fit < left else left)
+                    if not done:
+                        turn.begin()
+                        continue
+                    if not turn.is_idle_after(done, fit):
+                        if turn.due(done, turn.now):
+                            await turn.rest()
+                        continue
+                    waits = meter.waiting if lying <= fit else meter.blocked
+                self.waits = True
+                await turn.give_way(waits, baton)
+                self.waits = False
         finally:
             self.waits = False
+            self.role.work.leaving.begin()
+            self.role.close()
 
     async def _walk(self, last: int, items: int) -> int:
         """Take so many items as far as this place; how many that may have been, 0 where others ran."""
         group, first, sample = self._group, self.role.place, None
-        walked = group.steps()
+        walked = group.walked or group.steps()
         self.baton.watch()
         walked.left -= 1
         if walked.left:

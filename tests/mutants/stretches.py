@@ -110,7 +110,7 @@ MUTANTS = (
         "_runtime/plain.py",
         """\
                 if self.awaits:
-                    self._baton.watch()
+                    baton.watch()
                 done = await stretch(fit if fit < left else left)
 """,
         """\

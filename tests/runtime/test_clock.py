@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from asyncdataflow._runtime.baton import Baton
 from asyncdataflow._runtime.clock import Limiter, Turn
+from asyncdataflow._runtime.meter import Waits
 from asyncdataflow.policy import Rate
 from asyncdataflow.testing.virtual_clock import run_virtual
 
@@ -165,6 +167,46 @@ def test_to_give_way_begins_a_turn():
     assert next(waiting, "over") == "over"
     assert not turn.due(turn.left)
     assert turn.patience <= 1
+
+
+class Counted(Baton):
+    """Knows how often somebody has looked."""
+
+    looks = 0
+
+    def drop(self):
+        self.looks += 1
+
+
+def giving_way(baton):
+    """A worker that does."""
+    waiting = Turn(Hands()).give_way(Waits(lambda: 0.0), baton)
+    next(waiting)
+    return waiting
+
+
+def test_where_a_worker_gives_way_the_loop_is_not_asked_to_look():
+    baton = Counted()
+    waiting = giving_way(baton)
+    baton.watch()  # There is no loop that it could ask.
+    assert next(waiting, "over") == "over"
+    assert (baton.awake, baton.looks) == (0, 1)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        baton.watch()
+
+
+def test_a_worker_that_is_cancelled_while_it_gives_way_looks_all_the_same():
+    baton = Counted()
+    with pytest.raises(asyncio.CancelledError):
+        giving_way(baton).throw(asyncio.CancelledError)
+    assert (baton.awake, baton.looks) == (0, 1)
+
+
+def test_a_worker_that_is_let_go_while_it_gives_way_looks_at_nothing():
+    """Its loop may be closed."""
+    baton = Counted()
+    giving_way(baton).close()
+    assert (baton.awake, baton.looks) == (0, 0)
 
 
 def test_what_others_do_while_it_rests_is_not_of_its_turn():
