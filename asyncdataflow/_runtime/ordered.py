@@ -48,13 +48,12 @@ class OrderedLoop(Crew):
         function, awaits, none = self.function, self.awaits, self.none
         take, before = relay.take, relay.before
         clock, began, took = self._meter.clock, self._turn.now, relay.took
-        usual, error = self._usual, None
         while not leaving.asked:
             if baton.holder is not relay:
                 relay.begin()
             if len(before) <= relay.promised:
-                break
-            result = None  # Else it lives until the next one is made.
+                return 0
+            result = error = None
             item = take()
             relay.runner = self
             if relay.untold_before:
@@ -64,14 +63,14 @@ class OrderedLoop(Crew):
                 result = function(item)
                 if awaits or is_awaited(type(result)):
                     result = await result
-                if type(result) is not usual and result is not none:
-                    usual = self._usual = type(checked(result))
+                if type(result) is not self._usual and result is not none:
+                    self._usual = type(checked(result))
             except (asyncio.CancelledError, Exception) as raised:
                 error = self._own_error(raised)
                 if error is None:
                     raise
-            now = clock()
-            waits, suspends = False, baton.holder is not relay or relay.runner is not self
+            self.suspends = relay.suspends = suspends = baton.holder is not relay or relay.runner is not self
+            waits, now = False, clock()
             if error is None and order.park(ticket, result):
                 took.append(now - began)
                 if ticket == order.left and not self._lay_due():
@@ -89,10 +88,7 @@ class OrderedLoop(Crew):
             began = now
             if not suspends:
                 self._turn.now = now
-                self.suspends = relay.suspends = False
                 return int(not waits)
-            relay.suspends = True
-        self.suspends = relay.suspends
         return 0
 
     def _lay_due(self) -> bool:
