@@ -15,7 +15,7 @@ def main() -> None:
 
     from asyncdataflow.errors import ShutdownTimeoutError
     from tests.chaos.delivery.routes import ROUTES, Place
-    from tests.soak.allocated import allocated
+    from tests.soak.allocated import allocated, give_back
     from tests.soak.flows import flow_of
 
     name, place, every, leak = json.loads(sys.argv[1])
@@ -41,6 +41,7 @@ def main() -> None:
 
     async def tell(run) -> None:
         while True:
+            give_back()
             os.write(1, told(run).encode() + b"\n")
             await asyncio.sleep(every)
 

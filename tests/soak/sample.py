@@ -28,7 +28,7 @@ class Sample:
         items: That its source has given.
         blocks: Of memory, that Python holds in the parent.
         allocated: Bytes that the C library has given away there, as far as it tells.
-        rss: Bytes, of the parent alone.
+        rss: Bytes, of the parent alone, with nothing kept for later.
         workers: Bytes, of each of its worker processes by its id.
         tasks: Of its loop.
         threads: Of the parent.
