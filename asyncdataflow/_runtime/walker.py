@@ -47,7 +47,6 @@ class Walker(Walk):
         turn, baton, reach = self._turn, self.baton, self._group.reach
         try:
             while True:
-                baton.drop()  # Whoever walks may be inside this stage, and serves it then.
                 role, meter = self.role, self.role.work.meter
                 if role.work.leaving.asked:
                     return
@@ -61,6 +60,7 @@ class Walker(Walk):
                     self.waits = True
                     await role.channel.wait_for_item()
                     self.waits = False
+                    baton.drop()  # Whoever walks may be inside this stage, and serves it then.
                     turn.begin()
                     continue
                 else:

@@ -90,8 +90,13 @@ MUTANTS = (
     Mutant(
         "where it served before",
         "who gave way while somebody walked into its stage waits at an edge that another serves by then",
-        "_runtime/walker.py",
-        "                baton.drop()  # Whoever walks may be inside this stage, and serves it then.\n",
-        "",
+        "_runtime/clock.py",
+        """\
+                shared.awake -= 1
+            shared.drop()
+""",
+        """\
+                shared.awake -= 1
+""",
     ),
 )
