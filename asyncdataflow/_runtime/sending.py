@@ -40,7 +40,7 @@ class Sending(Edge[T]):
         self.baton = baton
         self._wakes_soon = False
         self._capacity = buffer.items
-        self._looked: set[object] = set()
+        self._looked: set[int] = set()
         self._lookers = 0
         self._looked_at = 0
 
@@ -81,7 +81,7 @@ class Sending(Edge[T]):
         if self._looked_at != self._taken:
             self._looked_at, self._lookers = self._taken, len(self._looked)
             self._looked.clear()
-        self._looked.add(sender)
+        self._looked.add(id(sender))  # Not itself: it has this edge.
         share = -(-self._capacity // max(self._lookers, len(self._looked)))
         return min(free, max(share, _LEAST_SHARE))
 
