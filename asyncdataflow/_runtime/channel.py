@@ -226,6 +226,15 @@ class Sender(Generic[T]):
         self.meter: Meter | None = None
         self._open = True
 
+    @property
+    def free(self) -> Callable[[], int]:
+        """What tells how many items find room in this very step, in a stretch; once all ends are made."""
+        return self.channel.free if self.channel.is_private else self._share
+
+    def _share(self) -> int:
+        """Of a channel that others send into as well."""
+        return self.channel.share(self)
+
     def put(self, item: T) -> bool:
         """Send if that needs no waiting; false where it does."""
         return self.channel.put(item)

@@ -142,9 +142,13 @@ class Results:
     def __init__(self, sender: Sender[Any], place: int | None) -> None:
         self.channels: Sequence[Channel[Any]] = (sender.channel,)
         self.ways: Sequence[Way] = self.channels
-        self.free = sender.channel.free
         self._sender = sender
         self._place = place
+
+    @property
+    def free(self) -> Callable[[], int]:
+        """What tells how many results find room in this very step, in a stretch; once all edges are made."""
+        return self._sender.free
 
     async def send(self, value: Any) -> None:
         """Send with the place."""
@@ -234,13 +238,7 @@ class Edges:
         """What tells how many items find room in this very step, in a stretch; once all edges are made."""
         if self._only is None:
             return self._least_free
-        channel = self._only.channel
-        return channel.free if channel.is_private else self._share
-
-    def _share(self) -> int:
-        """Of an edge that others send into as well."""
-        assert self._only is not None, "of one edge"  # noqa: S101 - for the type checker
-        return self._only.channel.share(self)
+        return self._only.free
 
     async def send(self, value: Any) -> None:
         """Send to every branch."""

@@ -81,6 +81,28 @@ def test_branches_that_have_always_more_come_alike(branches, fuse):
     assert max(came) < 1.5 * min(came)
 
 
+@pytest.mark.parametrize("fuse", [True, False])
+def test_so_they_do_where_the_run_itself_is_the_merge(fuse):
+    async def zeros():
+        while True:
+            yield 0
+
+    async def ones():
+        while True:
+            yield 1
+
+    async def main():
+        came = [0, 0]
+        async with DataFlow(((zeros, ones),), fuse=fuse).stream() as run:
+            async for branch in run:
+                came[branch] += 1
+                if sum(came) == 6000:
+                    return came
+
+    came = run_virtual(main())
+    assert max(came) < 1.5 * min(came)
+
+
 def test_a_source_gives_the_loop_back_when_a_branch_wants_no_more():
     """The long way from then on, which waits for nobody where the other branches have room."""
 
