@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -35,9 +37,15 @@ class Commands(click.Group):
     """Commands that are imported when they are asked for: starting one must not cost all of them."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> NoReturn:
-        """Run one and end with its code, also where the arguments are wrong or its help cannot be written."""
-        given = sys.argv[1:] if args is None else list(args)
-        sys.exit(self._code(given, *rest, **{**options, "standalone_mode": False}))
+        """Run one and end with its code, also where the arguments are wrong or its help cannot be written.
+
+        Whoever gives the arguments is a program that goes on, and has its own handlers of signals back.
+        """
+        options["standalone_mode"] = False
+        if args is None:
+            sys.exit(self._code(sys.argv[1:], *rest, **options))
+        with _handlers_given_back():
+            sys.exit(self._code(list(args), *rest, **options))
 
     def _code(self, given: Sequence[str], *rest: Any, **options: Any) -> int:
         try:
@@ -69,6 +77,18 @@ class Commands(click.Group):
             return None
         found: click.Command = importlib.import_module(COMMANDS[cmd_name], __package__).command
         return found
+
+
+@contextmanager
+def _handlers_given_back() -> Iterator[None]:
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            # Only the main thread can set one; None is a handler that is not Python's.
+            if handler is not None and signal.getsignal(each) != handler:
+                signal.signal(each, handler)
 
 
 def _say_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:

@@ -19,7 +19,8 @@ class Standby:
 
     One that comes while the flow is loaded ends that; one that comes behind it is passed on to the
     service; one that comes at the end changes nothing. The third ends the program at once all the same.
-    They are not given back: by default the last one would kill what is done already.
+    They are not given back here: by default the last one would kill what is done already. ``main`` does,
+    where it was called within a program that goes on.
     """
 
     def __init__(self) -> None:

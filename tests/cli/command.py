@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from importlib import metadata
@@ -20,14 +19,11 @@ DEADLINE = 50
 
 
 def invoke(*arguments):
-    """The command in this process; what it and a flow's module have put into the interpreter is undone."""
+    """The command in this process; what a flow's module has put into the interpreter is undone."""
     path, modules = list(sys.path), set(sys.modules)
-    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         return CliRunner().invoke(main, [str(each) for each in arguments], prog_name="asyncdataflow")
     finally:
-        for each, handler in handlers.items():
-            signal.signal(each, handler)
         sys.path[:] = path
         for name in set(sys.modules) - modules:
             if not name.startswith("asyncdataflow"):

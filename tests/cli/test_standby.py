@@ -11,7 +11,7 @@ import pytest
 
 from asyncdataflow.cli import reload
 from asyncdataflow.cli.standby import Standby
-from tests.cli.command import DEADLINE, program
+from tests.cli.command import DEADLINE, invoke, program
 
 SIGNALS = [(signal.SIGTERM, 0), (signal.SIGINT, 130)]
 
@@ -185,6 +185,13 @@ def handlers():
     yield
     for each, handler in before.items():
         signal.signal(each, handler)
+
+
+def test_a_program_that_calls_the_command_has_its_own_handlers_back(write):
+    write("few.py", "from asyncdataflow import DataFlow\nflow = DataFlow((range(3), str))\n")
+    before = {each: signal.getsignal(each) for each, _ in SIGNALS}
+    assert invoke("run", "few.py").exit_code == 0
+    assert {each: signal.getsignal(each) for each, _ in SIGNALS} == before
 
 
 @pytest.mark.usefixtures("handlers")
