@@ -77,7 +77,9 @@ class Reloading:
         loop = asyncio.get_running_loop()
         self._pipe = os.pipe()
         before = {each: signal.getsignal(each) or signal.SIG_DFL for each in _SIGNALS}
-        for each in _SIGNALS:
+        # What the program was started to ignore stays ignored, here and in the child.
+        before = {each: handler for each, handler in before.items() if handler != signal.SIG_IGN}
+        for each in before:
             loop.add_signal_handler(each, functools.partial(self._on_signal, each))
         self._on_start()
         try:

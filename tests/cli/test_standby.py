@@ -224,3 +224,14 @@ class TestBetween:
         os.kill(os.getpid(), signal.SIGTERM)
         assert await reload.Reloading(["run"], ["check"], [], standby.pass_on).run() == 0
         os.kill(os.getpid(), signal.SIGTERM)
+
+    async def test_what_was_to_be_ignored_stays_ignored_while_files_are_watched(self, monkeypatch):
+        async def watch(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await self._end.wait()
+
+        monkeypatch.setattr(reload.Reloading, "_watch", watch)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        assert await reload.Reloading(["run"], ["check"], []).run() == 0
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
