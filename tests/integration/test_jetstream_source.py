@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 
 import pytest
@@ -222,6 +223,7 @@ async def test_a_cancelled_wait_loses_no_message(nats, name):
 
 
 async def test_a_killed_server_loses_nothing_that_was_not_acked(own_nats, name, caplog):
+    caplog.set_level(logging.DEBUG, "asyncdataflow")
     source = await filled(own_nats, name, numbers(200), fetch=10, ack_wait=1.0, follow=True)
     done, seen = set(), []
     async with source.open() as subscription:
@@ -236,6 +238,10 @@ async def test_a_killed_server_loses_nothing_that_was_not_acked(own_nats, name, 
                 done.add(message.item)
     assert done == set(seen) == set(range(1, 201))
     async with JetStreamSource(own_nats.url, name, durable="worker", follow=False).open() as subscription:
+        # A server writes ten times a second what is acked: what it had not when it was killed comes again.
+        again = await take(subscription)
+        assert set(items(again)) <= set(range(1, 121))
+        await subscription.answer(acks(again))
         assert await take(subscription) == []
 
 
