@@ -27,6 +27,8 @@ ROUNDS = 6
 SEEDS_A_ROUND = 2
 SUITE = (
     "tests/runtime",
+    "tests/threads",
+    "tests/processes",
     "tests/operators",
     "tests/property/test_low_water.py",
     "tests/property/test_acks.py",
