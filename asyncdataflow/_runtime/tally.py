@@ -156,7 +156,8 @@ class Tally:
     def fetched(self, chunk: Chunk) -> None:
         """Those that were fetched were begun, and one behind them."""
         if chunk.counted:
-            begun = min(chunk.done + 1, chunk.length)
+            # One at least, which tells it from what no thread has: all may have been taken back meanwhile.
+            begun = max(min(chunk.done + 1, chunk.length), 1)
             self._counters.received += begun - chunk.counted
             chunk.counted = begun
 
