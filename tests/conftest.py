@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
+import types
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -41,6 +43,14 @@ def pytest_configure() -> None:
 def _shared_processes() -> None:
     """Start what multiprocessing keeps for good, so that no single test is blamed for it."""
     resource_tracker.ensure_running()
+
+
+@pytest.fixture(scope="module")
+def light_processes() -> Iterator[None]:
+    """Worker processes import the main program; pytest is of no use to them, and takes its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+        yield
 
 
 @pytest.fixture

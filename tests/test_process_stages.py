@@ -6,9 +6,7 @@ import asyncio
 import functools
 import os
 import signal
-import sys
 import threading
-import types
 
 import psutil
 import pytest
@@ -23,13 +21,7 @@ from asyncdataflow.errors import (
 )
 from tests import process_functions as there
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _light_processes():
-    """Worker processes import the main program; pytest is of no use to them, and takes its time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
-        yield
+pytestmark = pytest.mark.usefixtures("light_processes")
 
 
 def in_process(function, **options):

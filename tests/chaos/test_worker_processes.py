@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
-import types
 
 import psutil
 import pytest
@@ -14,11 +12,7 @@ from asyncdataflow import DataFlow, stage
 from asyncdataflow.errors import WorkerLostError
 from tests import process_functions as there
 
-
-@pytest.fixture(autouse=True)
-def _light_processes(monkeypatch):
-    """Worker processes import the main program; pytest is of no use to them, and takes its time."""
-    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+pytestmark = pytest.mark.usefixtures("light_processes")
 
 
 async def play(rng, items, kills, concurrency, ordered):

@@ -6,9 +6,7 @@ import functools
 import os
 import pickle
 import signal
-import sys
 import threading
-import types
 
 import pytest
 
@@ -22,12 +20,7 @@ DEADLINE = 30
 """Seconds until something that another process does counts as failed; never waited for in full."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _light_processes():
-    """Worker processes import the main program; pytest is of no use to them, and takes its time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
-        yield
+pytestmark = pytest.mark.usefixtures("light_processes")
 
 
 def target_of(*, redeliver=True):
