@@ -5,16 +5,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, NamedTuple
 
-__all__ = ("Carried", "Unpacking", "stepped")
+from .entering import stepped
 
-_END: Final = object()
+__all__ = ("Carried", "Unpacking")
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(NamedTuple):
     """A call's arguments, and what is to be entered around it, each pickled by itself."""
 
     contexts: tuple[bytes, ...]
@@ -64,20 +62,3 @@ class Unpacking:
         with given.current():
             made = self._function(*given.args, **given.kwargs, **kwargs)
         return stepped(given.current, made) if self._many and isinstance(made, Generator) else made
-
-
-def stepped(
-    current: Callable[[], AbstractContextManager[object]], items: Generator[Any, Any, Any]
-) -> Generator[Any, None, None]:
-    """A generator, each of whose steps is made within a context."""
-    try:
-        while True:
-            with current():
-                item = next(items, _END)
-            if item is _END:
-                return
-            yield item
-            del item  # Else it lives until the next one is made.
-    finally:
-        with current():
-            items.close()

@@ -6,28 +6,33 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ._runtime.run import Run
 from .abc import Instrument
 from .bound import bound
 from .collected import collected, outcome
 from .delivery import Delivery, check_name, delivery_problems
-from .draw import dot, mermaid, text
 from .engine import Engine, LiveRun, Plan
 from .errors import DefinitionError, DeliveryError, NeedsItemsError
 from .given import as_params, check_engine, check_instruments, check_items, joined, joined_resources, spend
 from .graph import Graph, named
 from .iterate import SyncRun
 from .local import LocalEngine
-from .naming import nearest
 from .notation import Compiled, compile_definition
 from .parameters import check
-from .push.open_run import OpenRun
-from .replaying import replayed
 from .serving import serve
 from .stage import Composable, Embedded
-from .svg import svg
+from .when_called import when_called
+
+if TYPE_CHECKING:
+    from .drawn import drawn
+    from .push.open_run import OpenRun
+    from .replaying import replayed
+else:
+    drawn = when_called("asyncdataflow.drawn", "drawn")
+    OpenRun = when_called("asyncdataflow.push.open_run", "OpenRun")
+    replayed = when_called("asyncdataflow.replaying", "replayed")
 
 __all__ = ("DataFlow",)
 
@@ -158,12 +163,7 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
         Raises:
             ValueError: The format is none of these.
         """
-        drawings = {"text": text, "mermaid": mermaid, "dot": dot, "svg": svg}
-        if format not in drawings:
-            raise ValueError(
-                f"draw({format!r}): one of {', '.join(drawings)} is needed{nearest(format, drawings)}"
-            )
-        return drawings[format](self.graph)
+        return drawn(self.graph, format)
 
     def bound(self, buffer: int = 128, *, items: bool = False) -> int:
         """The most source items that a run has taken and not yet settled.

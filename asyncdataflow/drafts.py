@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import DefinitionError
 from .graph import Places
@@ -15,7 +15,7 @@ from .tree import GroupKind, numbered
 __all__ = ("Draft", "Front", "Link", "Shape", "flat", "names_of", "places")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Draft:
     """A stage on its way into the graph; it is known by its number."""
 
@@ -31,8 +31,7 @@ class Draft:
         return place(self.path, self.stage.title)
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """An edge between numbers."""
 
     source: int
@@ -41,8 +40,7 @@ class Link:
     branch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """``Places`` between numbers."""
 
     kind: GroupKind
@@ -50,8 +48,7 @@ class Shape:
     members: tuple[int | Shape, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
+class Front(NamedTuple):
     """What the next step takes from.
 
     Attributes:

@@ -24,7 +24,7 @@ __all__ = ("Engine", "LiveRun", "Plan", "TellingRun")
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plan:
     """What an engine is to run: everything that a run was given, checked against the graph.
 

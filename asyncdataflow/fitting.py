@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .errors import DefinitionError, NeedsItemsError, SignatureError
 from .naming import callable_name, place
 from .operators.protocol import BatchOperator, ItemOperator, StreamOperator
 from .options import Executor
 from .policy import DeadLetterPolicy
-from .portable import explain_unportable
 from .signature import is_foreign, needs_by_place, no_item, read, takes_by_place, underlying
 from .stage import Call, Parameter, Stage
+from .when_called import when_called
+
+if TYPE_CHECKING:
+    from .portable import explain_unportable
+else:
+    explain_unportable = when_called("asyncdataflow.portable", "explain_unportable")
 
 __all__ = ("fit_dead_letter_sink", "fit_feed", "fit_source", "fit_step", "judge")
 
@@ -352,7 +357,7 @@ def _without_per_worker(stage: Stage[Any, Any], call: Call, where: str) -> tuple
                 f"{where}: the parameter {made[-1].name!r}, which per_worker= fills, stands before "
                 f"{each.name!r}, so that an item would go there; make it keyword-only, behind a `*`"
             )
-        made.append(dataclasses.replace(each, kind="keyword_only") if filled else each)
+        made.append(each._replace(kind="keyword_only") if filled else each)
     return tuple(made)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .graph import Edge, Graph, named
 from .operators.protocol import StreamOperator
@@ -14,8 +13,7 @@ from .stage import Stage
 __all__ = ("Layout", "Pipe", "Site", "lay_out")
 
 
-@dataclass(frozen=True, slots=True)
-class Pipe:
+class Pipe(NamedTuple):
     """A channel to be made.
 
     Attributes:
@@ -27,8 +25,7 @@ class Pipe:
     tagged: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A stage and the ends that it has; a channel is meant by its place among the layout's.
 
     Attributes:
@@ -48,8 +45,7 @@ class Site:
     takes_parameters: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """What a run of a graph is built from.
 
     Attributes:

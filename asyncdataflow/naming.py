@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable, Sized
 from contextlib import suppress
@@ -58,5 +57,7 @@ def describe_error(error: BaseException) -> str:
 
 def nearest(word: str, known: Iterable[Any]) -> str:
     """``; did you mean 'x'?`` for the closest known word, else an empty string."""
+    import difflib  # noqa: PLC0415 - only an error needs it
+
     found = difflib.get_close_matches(word, [str(each) for each in known], n=1, cutoff=0.6)
     return f"; did you mean {found[0]!r}?" if found else ""

@@ -11,8 +11,8 @@ import dataclasses
 import functools
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import operators
 from .abc import AckableSource, Sink, Source, TransactionalSink
@@ -21,10 +21,15 @@ from .errors import DefinitionError, DeliveryError
 from .graph import Graph
 from .naming import callable_name, place
 from .stage import Composable, Embedded, Stage, Steps, stage
-from .text_notation import Names, parse
 from .tree import Leaf, Node, group, series, whole
 from .validate import problems
+from .when_called import when_called
 from .wiring import wire
+
+if TYPE_CHECKING:
+    from .text_notation import Names, parse
+else:
+    parse = when_called("asyncdataflow.text_notation", "parse")
 
 __all__ = ("Compiled", "Tuned", "compile_definition")
 
@@ -34,8 +39,7 @@ _CALLED: Final = tuple(
 )
 
 
-@dataclass(frozen=True)
-class Compiled:
+class Compiled(NamedTuple):
     """What a definition comes to.
 
     Attributes:
@@ -44,10 +48,10 @@ class Compiled:
     """
 
     graph: Graph
-    resources: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuned:
     """A definition some of whose stages have other options than are written there; see ``overrides``.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from .errors import DefinitionError, ItemError
@@ -88,7 +87,6 @@ def _front(letters: Any) -> tuple[Stage[Any, Any], Stage[Any, Any]]:
     return dataclasses.replace(first, name=_LETTERS), dataclasses.replace(second, name=_SORTED)
 
 
-@dataclass(frozen=True)
 class _ToItsStage(ItemOperator):
     """What failed, to the stage that its letter names."""
 

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterat
 from collections.abc import AsyncIterator as AsyncIterator_
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
-from typing import IO, Any, Generic, Literal, Protocol, TypeVar, Unpack, overload
+from typing import IO, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, Unpack, overload
 
+from .built_in import Operator
 from .naming import callable_name
 from .options import Executor, StageOptions, settle
 from .policy import Buffer, DurableBuffer, OnError, Overflow, Rate, Restart, Retry
@@ -24,7 +25,6 @@ __all__ = (
     "Composable",
     "Embedded",
     "Kind",
-    "Operator",
     "Parameter",
     "Role",
     "Stage",
@@ -61,8 +61,7 @@ Arguments = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of a callable, as far as calling it goes."""
 
     name: str
@@ -70,7 +69,7 @@ class Parameter:
     kind: Literal["positional_only", "positional", "keyword_only"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Call:
     """How a stage's callable is called: decided once, from its signature.
 
@@ -103,22 +102,6 @@ class Call:
     def spread_over(self) -> tuple[Parameter, ...]:
         """The positional parameters that an item is spread over."""
         return tuple(each for each in self.parameters if each.kind != "keyword_only")
-
-
-class Operator:
-    """What a built-in step does that no callable of one item can; see ``operators/``.
-
-    Attributes:
-        fans_in: It takes the branches of the group before it apart by place.
-        fans_out: It chooses among the branches of the group behind it.
-        one_to_one: It makes exactly one item from each, in order.
-        needs_function: It calls ``Stage.fn``.
-    """
-
-    fans_in: bool = False
-    fans_out: bool = False
-    one_to_one: bool = False
-    needs_function: bool = False
 
 
 class _Function(Protocol):

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .draw import details, edge_label, printable
 from .graph import Edge, Graph, named
@@ -33,8 +32,7 @@ _STYLE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Box:
+class _Box(NamedTuple):
     """Where a stage is drawn."""
 
     x: float

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from .errors import DefinitionError
 from .naming import nearest
@@ -36,8 +35,7 @@ _KINDS: Final[Mapping[str, Literal["name", "connector", "mark"]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: Literal["name", "connector", "mark", "end"]
     text: str
     character: int

@@ -7,10 +7,8 @@ stand in the order of their names.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .errors import DefinitionError
 from .stage import Stage
@@ -32,24 +30,21 @@ __all__ = (
 GroupKind = Literal["tuple", "set", "dict"]
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One stage, and where it was written."""
 
     stage: Stage[Any, Any]
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """Steps, one behind another; never in another series, never of one step."""
 
     steps: tuple[Node, ...]
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Branches side by side.
 
     Attributes:
@@ -126,7 +121,7 @@ def numbered(taken: set[str]) -> Callable[[str], str]:
 
 def whole(node: Node) -> Node:
     """The node as a branch that no group around it takes apart."""
-    return dataclasses.replace(node, whole=True) if isinstance(node, Group) else node
+    return node._replace(whole=True) if isinstance(node, Group) else node
 
 
 def _chooses(node: Node) -> bool:

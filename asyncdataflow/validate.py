@@ -10,8 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .bound import needed, slots
 from .graph import Edge, Graph, named
@@ -84,8 +83,7 @@ class _Reader:
         return math.inf if _may_make_many(stage) else 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(NamedTuple):
     """Two branches that part at ``fork`` and meet again; their stages in the order of the items."""
 
     meeting: Stage[Any, Any]

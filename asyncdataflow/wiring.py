@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from .built_in import Operator
 from .drafts import Draft, Front, Link, Shape, flat, names_of, places
 from .errors import DefinitionError
 from .fan_in import check_rows, check_width, zip_by_signature
@@ -16,7 +17,7 @@ from .naming import place
 from .operators.combine import CombineLatest, Zip, merge
 from .operators.distribute import Split
 from .policy import Buffer, DeadLetterPolicy, DurableBuffer
-from .stage import Call, Operator, Stage
+from .stage import Call, Stage
 from .tree import Group, Leaf, Node, branch_names
 
 __all__ = ("wire",)
@@ -42,7 +43,7 @@ def wire(tree: Node, *, feed: bool = False) -> Graph:
     return dataclasses.replace(graph, each=shape) if feed else dataclasses.replace(graph, one=shape)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class _Wiring:
     """Walks the tree once, from first step to last; stages are numbers until all are known.
 
@@ -91,8 +92,7 @@ class _Wiring:
                 self._name_branches(front.tails[0][0], names, node)
             # A group that heads a branch of another stands at that branch as a whole.
             entries = [
-                dataclasses.replace(front, entry=at if front.entry is None else front.entry)
-                for at in range(len(names))
+                front._replace(entry=at if front.entry is None else front.entry) for at in range(len(names))
             ]
         tails, inside, shapes = [], [], []
         for branch, entry in zip(node.branches, entries, strict=True):
@@ -112,7 +112,7 @@ class _Wiring:
         self.branches[number] = names
         stage = self.drafts[number].stage
         if isinstance(stage.operator, Split):
-            operator = dataclasses.replace(stage.operator, by_name=node.kind == "set")
+            operator = Split(by_name=node.kind == "set")
             self.drafts[number].stage = dataclasses.replace(stage, operator=operator)
 
     def _leaf(self, stage: Stage[Any, Any], path: str, front: Front | None) -> Front:
@@ -236,9 +236,9 @@ def _with_branches(operator: Operator | None, front: Front) -> Operator | None:
     if front.kind != "tuple":
         names = tuple(each for each in front.names if each is not None)
     if isinstance(operator, CombineLatest):
-        return dataclasses.replace(operator, ports=len(front.tails), names=names)
+        return CombineLatest(len(front.tails), names)
     if isinstance(operator, Zip):
-        return dataclasses.replace(operator, names=names)
+        return Zip(operator.uneven, names)
     return operator
 
 

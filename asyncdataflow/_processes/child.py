@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Protocol, cast
 
+from ..entering import enter
 from ..errors import ArgumentsError, ResultError
 from .messages import (
     CLOSE,
@@ -31,14 +32,7 @@ from .messages import (
     unpickled,
 )
 
-__all__ = ("Pipe", "enter", "live")
-
-
-def enter(stack: contextlib.ExitStack, made: Any) -> Any:
-    """What a resource's callable made: entered where it is a context manager, else as it is."""
-    if hasattr(made, "__enter__") and hasattr(made, "__exit__"):
-        return stack.enter_context(made)
-    return made
+__all__ = ("Pipe", "live")
 
 
 def live(pipe: Pipe, payload: bytes, prepared: Callable[[Any], Any] | None = None) -> None:

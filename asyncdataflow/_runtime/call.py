@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import pickle
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -27,28 +26,31 @@ from contextlib import (
     nullcontext,
 )
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from .._processes.child import enter
 from .._threads.chunk import Chunk
-from .._threads.process import ProcessTarget
 from .._threads.workshop import Workshop
 from ..abc import Commits, Positions, Subscription
-from ..carried import Unpacking
-from ..errors import ArgumentsError, StageTimeoutError
+from ..entering import enter
+from ..errors import StageTimeoutError
 from ..following import Entrusted
 from ..holes import HOLE
 from ..operators.streamwise import opened
 from ..parameters import spread
-from ..portable import portable
 from ..stage import Stage
+from ..when_called import when_called
 from .clock import time_of
-from .followed import FollowedTarget, followed
+from .followed import followed
 from .lane import Lane, LaneIterator, Target
 from .opening import Opening, enter_any, one_by_one, open_source
 from .rejoined import Rejoined, handing_over, members
 from .result import checked, checked_coroutine, is_unsettled, settled, settled_and_checked
 from .resume import Resume, committing
+
+if TYPE_CHECKING:
+    from .in_processes import process_setup
+else:
+    process_setup = when_called("asyncdataflow._runtime.in_processes", "process_setup")
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined")
 
@@ -61,8 +63,7 @@ T = TypeVar("T")
 Each = Callable[[Any], AbstractAsyncContextManager[AsyncIterator[Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """What a stage's callable gets by name in this run, beside the item."""
 
     args: tuple[Any, ...] = ()
@@ -74,7 +75,7 @@ def _not_direct(item: Any) -> Any:
     raise NotImplementedError("this stage's function cannot be called with an item alone")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Call:
     """One worker's way to its stage's callable.
 
@@ -143,8 +144,9 @@ class Calls:
         # Workers side by side would each count the same room as their own.
         self._room = room if stage.concurrency == 1 else lambda: 0
         if stage.executor in ("thread", "process") or _read_in_a_thread(stage, bound):
-            setup: Callable[[], AbstractContextManager[Target]]
-            setup = self._process_setup() if stage.executor == "process" else self._thread_setup
+            setup: Callable[[], AbstractContextManager[Target]] = self._thread_setup
+            if stage.executor == "process":
+                setup = process_setup(stage, self._kwargs, workshop, many=self._how.many, follows=follows)
             self._clock = time_of(asyncio.get_running_loop())
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
         kind, alone = stage.call.kind, not stage.call.many and stage.timeout is None
@@ -358,28 +360,6 @@ class Calls:
                 target = self._workshop.prepared(self._stage, target)
                 target = followed(self._stage, target) if self._follows else target
                 yield handing_over(target) if self._how.many and self._how.kind == "function" else target
-
-    def _process_setup(self) -> Callable[[], ProcessTarget]:
-        """What each thread enters; what the processes need is pickled once, here on the loop."""
-        stage = self._stage
-        function = portable(stage.fn)
-        try:
-            payload = pickle.dumps(
-                (
-                    Unpacking(function, many=self._how.many) if self._follows else function,
-                    self._kwargs,
-                    {name: portable(make) for name, make in stage.per_worker.items()},
-                ),
-                protocol=pickle.HIGHEST_PROTOCOL,
-            )
-        except Exception as error:
-            raise ArgumentsError(
-                f"{stage.path} ({stage.title}): a keyword argument or resource cannot be sent to its "
-                f"processes ({error}); make it there with per_worker="
-            ) from error
-        spawn = functools.partial(self._workshop.spawn, stage, payload)
-        sort = FollowedTarget if self._follows else ProcessTarget
-        return lambda: sort(stage.title, spawn, redeliver=stage.redeliver, many=self._how.many)
 
 
 def _read_in_a_thread(stage: Stage[Any, Any], bound: Bound) -> bool:

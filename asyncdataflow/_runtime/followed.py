@@ -1,21 +1,17 @@
-"""Followed: a stage's function that tells the instruments of its calls, and a worker process that does."""
+"""Followed: a stage's function that tells the instruments of its calls."""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, nullcontext
-from itertools import groupby
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import ExitStack, nullcontext
 from typing import Any, Final
 
-from .._processes.series import Call
-from .._threads.process import Outcome, ProcessTarget
-from ..carried import Carried, stepped
+from ..entering import stepped
 from ..following import Entrusted, Passage
 from ..stage import Stage
 from .result import is_awaited
 
-__all__ = ("FollowedTarget", "followed")
+__all__ = ("ended", "followed")
 
 _END: Final = object()
 _NOTHING: Final = nullcontext()
@@ -69,7 +65,7 @@ class _Later:
 
 def _items(passage: Passage, made: Any) -> Any:
     if isinstance(made, Generator):
-        return _ended(passage, made)
+        return ended(passage, made)
     if isinstance(made, AsyncGenerator):
         return _stepping(passage, made)
     return _done(passage, made)
@@ -95,7 +91,8 @@ async def _awaiting(passage: Passage, made: Any) -> Any:
         return await made
 
 
-def _ended(passage: Passage, items: Generator[Any, Any, Any]) -> Generator[Any, None, None]:
+def ended(passage: Passage, items: Generator[Any, Any, Any]) -> Generator[Any, None, None]:
+    """The items of a call, which is over behind the last of them."""
     with passage:
         yield from stepped(passage.current, items)
 
@@ -113,49 +110,3 @@ async def _stepping(passage: Passage, items: AsyncGenerator[Any, Any]) -> AsyncG
         finally:
             with passage.current():
                 await items.aclose()
-
-
-class FollowedTarget(ProcessTarget):
-    """As it is; what is followed goes to the process by itself, so that it is known how long it takes."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """As of a ``ProcessTarget``."""
-        if not self._many or not _is_followed((args, kwargs)):
-            return super().__call__(*args, **kwargs)
-        passage = args[0].begin(self._name)
-        try:
-            items = super().__call__(_carried(passage, args[0]), **kwargs)
-        except BaseException as error:
-            passage.end(error)
-            raise
-        return _ended(passage, items)
-
-    def run_chunk(self, calls: Sequence[Call]) -> Iterator[Outcome]:
-        """As of a ``ProcessTarget``."""
-        run = super().run_chunk
-        for told, part in groupby(calls, _is_followed):
-            for some in ([each] for each in part) if told else (list(part),):
-                made: Any = self._told(some, run) if told else run(some)
-                with closing(made) as outcomes:
-                    for outcome in outcomes:
-                        yield outcome
-                        if not outcome[0]:
-                            return
-                        del outcome
-
-    def _told(self, calls: Sequence[Call], run: Callable[[Sequence[Call]], Iterator[Outcome]]) -> Any:
-        """Of one call."""
-        (((given,), kwargs),) = calls
-        with given.begin(self._name) as passage:
-            for succeeded, value in run([((_carried(passage, given),), kwargs)]):
-                passage.end(None if succeeded else value)
-                yield succeeded, value
-
-
-def _is_followed(call: Call) -> bool:
-    args, _ = call
-    return len(args) == 1 and type(args[0]) is Entrusted
-
-
-def _carried(passage: Passage, given: Entrusted) -> Carried:
-    return Carried(passage.carried(pickle.dumps), given.args, given.kwargs)

@@ -77,7 +77,7 @@ class AnyWait(Waits):
             super().__exit__()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Spent:
     """Where the time of a stage's workers went, in seconds; see ``StageStats``."""
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .._threads.workshop import Workshop
 from .channel import Channel
@@ -22,8 +21,7 @@ def _unwatched(execution: Any) -> None:
     """Nobody looks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """What makes the parts of a run.
 
     Attributes:
@@ -33,7 +31,7 @@ class Parts:
         begun: Called with each execution that begins; what it returns is of no interest.
     """
 
-    workshop: Workshop = field(default_factory=Workshop)
+    workshop: Workshop = Workshop()
     channel: Callable[..., Channel[Any]] = Channel
     work: Callable[..., Work] = Work
     begun: Callable[[Any], object] = _unwatched

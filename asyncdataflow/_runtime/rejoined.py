@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..operators.streamwise import opened
 from .lane import LaneIterator, Target
@@ -14,8 +13,7 @@ from .result import settled
 __all__ = ("Rejoined", "handing_over", "members")
 
 
-@dataclass(frozen=True, slots=True)
-class _ForTheLoop:
+class _ForTheLoop(NamedTuple):
     """What a plain callable with ``many=True`` made that only the loop can iterate over."""
 
     made: Any

@@ -32,7 +32,7 @@ __all__ = (
 _logger = logging.getLogger("asyncdataflow")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Counters:
     """A stage's figures while it runs; see ``StageStats`` for what each means."""
 

@@ -29,7 +29,7 @@ Together = Callable[[Sequence[tuple[tuple[Any, ...], dict[str, Any]]]], Iterator
 _MORE: Final = object()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Stop:
     """The item at which a chunk has stopped.
 

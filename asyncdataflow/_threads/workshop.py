@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .._processes.spawned import Spawned, SpawnedProcess
 from ..stage import Stage
+from ..when_called import when_called
 from .bridge import Inbox, JanusInbox, JanusOutbox, Outbox
+
+if TYPE_CHECKING:
+    from .._processes.spawned import Spawned, SpawnedProcess
+else:
+    SpawnedProcess = when_called("asyncdataflow._processes.spawned", "SpawnedProcess")
 
 __all__ = ("Credits", "Workshop")
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ("End", "Scheme")
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """A source or sink that can be written as text.
 
     Attributes:
@@ -22,8 +20,7 @@ class End:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scheme:
+class Scheme(NamedTuple):
     """What stands under a name in the entry-point group ``asyncdataflow.connectors``.
 
     The name is the scheme. Options are known, converted from text and told to users by the

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
 from ..errors import EndOfChannel, WouldBlock
@@ -26,12 +25,12 @@ class _Unset:
 _UNSET: Final = _Unset()
 
 
-@dataclass(frozen=True)
 class Batch(StreamOperator):
     """Lists of ``size`` items, or of what came within ``seconds`` of a list's first."""
 
-    size: int = 1
-    seconds: float | None = None
+    def __init__(self, size: int = 1, seconds: float | None = None) -> None:
+        self.size: Final = size
+        self.seconds: Final = seconds
 
     @property
     def holds(self) -> int:  # type: ignore[override]  # a constant of the class elsewhere
@@ -79,13 +78,14 @@ async def _next_before(inlet: Inlet, deadline: float | None) -> Any:
             return await inlet.receive()
 
 
-@dataclass(frozen=True)
 class Scan(StreamOperator):
     """Every state on the way of a fold."""
 
-    initial: Any = _UNSET
     one_to_one = True
     needs_function = True
+
+    def __init__(self, initial: Any = _UNSET) -> None:
+        self.initial: Final = initial
 
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Fold, and send each state; each run starts from a copy of its own."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Literal, Unpack
+from typing import Any, Final, Literal, Unpack
 
 from ..errors import EndOfChannel, UnevenZipError
 from ..options import StageOptions
@@ -16,7 +15,6 @@ from .protocol import Apply, Emit, Inlet, StreamOperator
 __all__ = ("CombineLatest", "Concat", "Merge", "Zip", "combine_latest", "concat", "merge", "zip_")
 
 
-@dataclass(frozen=True)
 class Merge(StreamOperator):
     """Items as they come."""
 
@@ -30,13 +28,16 @@ class Merge(StreamOperator):
                 await emit(await inlet.receive())
 
 
-@dataclass(frozen=True)
 class Zip(StreamOperator):
     """One item of each branch at a time, as a tuple or, with ``names``, as a dict."""
 
-    uneven: Literal["error", "shortest"] = "error"
-    names: tuple[str, ...] | None = None
     fans_in = True
+
+    def __init__(
+        self, uneven: Literal["error", "shortest"] = "error", names: tuple[str, ...] | None = None
+    ) -> None:
+        self.uneven: Final = uneven
+        self.names: Final = names
 
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Take one of each until a branch ends."""
@@ -93,14 +94,15 @@ def _uneven(rounds: int, branches: int, ended: list[int], names: tuple[str, ...]
     )
 
 
-@dataclass(frozen=True)
 class CombineLatest(StreamOperator):
     """The latest item of every branch, whenever one of them has a new one."""
 
-    ports: int = 0
-    names: tuple[str, ...] | None = None
     fans_in = True
     tagged = True
+
+    def __init__(self, ports: int = 0, names: tuple[str, ...] | None = None) -> None:
+        self.ports: Final = ports
+        self.names: Final = names
 
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Keep the latest of each; speak once all have spoken."""
@@ -116,7 +118,6 @@ class CombineLatest(StreamOperator):
                 await emit(dict(zip(self.names, row, strict=True)) if self.names else row)
 
 
-@dataclass(frozen=True)
 class Concat(StreamOperator):
     """All of the first branch, then all of the second, and so on."""
 

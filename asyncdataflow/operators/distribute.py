@@ -5,10 +5,9 @@ Without one of these, every branch gets every item (broadcast).
 
 from __future__ import annotations
 
-import zlib
+import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from ..errors import ResultError, UnknownBranchError
 from ..naming import describe_item, nearest
@@ -19,12 +18,13 @@ from .protocol import ANY, Delivery, ItemOperator
 __all__ = ("Balance", "Partition", "Route", "Split", "balance", "partition", "route", "split", "stable_hash")
 
 
-@dataclass(frozen=True)
 class Split(ItemOperator):
     """One value for each branch; ``by_name`` where they have no order, as in a set."""
 
-    by_name: bool = False
     fans_out = True
+
+    def __init__(self, by_name: bool = False) -> None:
+        self.by_name: Final = by_name
 
     def decide(self, item: Any, result: Any, branches: Sequence[str | None]) -> Iterable[Delivery]:
         """By name from a mapping, by place from a tuple or list."""
@@ -54,7 +54,6 @@ class Split(ItemOperator):
         return [(place, values[name]) for place, name in enumerate(branches)]
 
 
-@dataclass(frozen=True)
 class Route(ItemOperator):
     """The item, to the branches that the function names."""
 
@@ -78,7 +77,6 @@ class Route(ItemOperator):
         return {name: branches.index(name) for name in branches if name is not None}
 
 
-@dataclass(frozen=True)
 class Partition(ItemOperator):
     """The item, to the branch that its key belongs to."""
 
@@ -90,7 +88,6 @@ class Partition(ItemOperator):
         return ((stable_hash(result) % len(branches), item),)
 
 
-@dataclass(frozen=True)
 class Balance(ItemOperator):
     """The item, to a branch that is free."""
 
@@ -107,9 +104,9 @@ def stable_hash(key: Any) -> int:
     Text and bytes by CRC-32, tuples by their members, anything else by its own ``hash``.
     """
     if isinstance(key, str):
-        return zlib.crc32(key.encode("utf-8", "surrogatepass"))
+        return binascii.crc32(key.encode("utf-8", "surrogatepass"))
     if isinstance(key, bytes):
-        return zlib.crc32(key)
+        return binascii.crc32(key)
     if isinstance(key, tuple):
         folded = 0x345678
         for member in key:

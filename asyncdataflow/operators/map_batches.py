@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Unpack
 
 from ..errors import ResultError
@@ -15,12 +14,12 @@ from .protocol import BatchOperator
 __all__ = ("MapBatches", "map_batches")
 
 
-@dataclass(frozen=True)
 class MapBatches(BatchOperator):
     """Lists of up to ``size`` items, or of what came ``within`` so many seconds of a list's first."""
 
-    size: int
-    within: float | None = None
+    def __init__(self, size: int, within: float | None = None) -> None:
+        self.size = size
+        self.within = within
 
     def apart(self, made: Any, items: int) -> Sequence[Any]:
         """As they stand in the sequence; text is none, nor is what has no order or no length."""

@@ -13,7 +13,7 @@ import abc
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from ..stage import Operator
+from ..built_in import Operator
 
 __all__ = (
     "ALL",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from ..errors import EndOfChannel, ResultError
 from ..naming import describe_item
@@ -16,7 +15,6 @@ from .protocol import ALL, Apply, Delivery, Emit, Inlet, ItemOperator, StreamOpe
 __all__ = ("Filter", "Take", "Until", "filter_", "flatten", "take", "until")
 
 
-@dataclass(frozen=True)
 class Filter(ItemOperator):
     """The item, where the function says yes."""
 
@@ -27,11 +25,11 @@ class Filter(ItemOperator):
         return ((ALL, item),) if result else ()
 
 
-@dataclass(frozen=True)
 class Take(StreamOperator):
     """The first ``count`` items."""
 
-    count: int = 1
+    def __init__(self, count: int = 1) -> None:
+        self.count: Final = count
 
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Stop right behind the last one, without waiting for another."""
@@ -41,12 +39,13 @@ class Take(StreamOperator):
                 await emit(await inlet.receive())
 
 
-@dataclass(frozen=True)
 class Until(StreamOperator):
     """The items before the first of which the function says yes."""
 
-    inclusive: bool = False
     needs_function = True
+
+    def __init__(self, *, inclusive: bool = False) -> None:
+        self.inclusive: Final = inclusive
 
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Ask before sending on."""
@@ -164,4 +163,4 @@ def until(
     """
     if not callable(f):
         raise ValueError(f"until(…): a function of the item is needed, not {f!r}")
-    return stage(Stage(f, label="until", operator=Until(inclusive)), **options)
+    return stage(Stage(f, label="until", operator=Until(inclusive=inclusive)), **options)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from ..errors import EndOfChannel, ResultError
 from ..naming import callable_name, describe_item
@@ -17,11 +16,11 @@ from .protocol import Apply, Emit, Inlet, StreamOperator
 __all__ = ("Through", "opened", "through")
 
 
-@dataclass(frozen=True)
 class Through(StreamOperator):
     """What a function from stream to stream makes of the items."""
 
-    transform: Callable[[AsyncIterator[Any]], AsyncIterable[Any]]
+    def __init__(self, transform: Callable[[AsyncIterator[Any]], AsyncIterable[Any]]) -> None:
+        self.transform: Final = transform
 
     async def run(self, inlets: Sequence[Inlet], emit: Emit, apply: Apply) -> None:
         """Open what the function returns, and close it whatever happens."""
