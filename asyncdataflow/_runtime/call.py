@@ -114,6 +114,7 @@ class Calls:
         in_chunks: They can take several items at a time.
         is_direct: A worker's call has a ``direct`` function.
         chunk_seconds: How long it shall take them.
+        workers_open: Each of them has something of its own to open.
         unopened: Workers that have yet to open what they work with, of those that do.
         on_opened: Called when the last of them has.
     """
@@ -151,7 +152,7 @@ class Calls:
             self.lane = Lane(stage.title, stage.concurrency, setup, workshop)
         kind, alone = stage.call.kind, not stage.call.many and stage.timeout is None
         here, has_own = self.lane is None, bool(stage.per_worker) or kind in ("sink", "transactional_sink")
-        self._workers_open = here and has_own
+        self.workers_open = here and has_own
         self.in_chunks = not here and alone and kind == "function" and stage.role != "source"
         takes_item = stage.call.arguments == "item" and kind in ("coroutine", "function")
         self.is_direct = here and alone and takes_item
@@ -164,15 +165,20 @@ class Calls:
             post = functools.partial(self._post, lane)
             made = (self._lane_one(lane), self._lane_each(lane), self._lane_apply(lane))
             return nullcontext(Call(*made, settled_and_checked, post))
-        if self._workers_open:
+        if self.workers_open:
             return Opening(self._enter_worker)
+        return nullcontext(self.common)
+
+    @property
+    def common(self) -> Call:
+        """The call that all workers have, where none has anything of its own."""
         if self._shared is None:
             self._shared = self._on_the_loop(self._given({}))
-        return nullcontext(self._shared)
+        return self._shared
 
     def begin(self, workers: int) -> None:
         """So many workers start."""
-        if self._workers_open:
+        if self.workers_open:
             self.unopened = workers
         elif self._how.kind in ("source", "ackable_source"):
             self.unopened = 1

@@ -258,7 +258,7 @@ class Chunked:
 
     def _watch(self, lot: Lot, chunk: Chunk) -> bool:
         """Do not let one item of its last chunk hold up many for long; whether that may happen."""
-        if len(chunk.pending) < 2 and not self._pace.is_quick:
+        if len(chunk.pending) < 2 and (self.workers == 1 or not self._pace.is_quick):
             return False
         lot.start_clock(self._patience, functools.partial(self._is_late, lot, chunk))
         return True

@@ -39,20 +39,19 @@ class Crew(PlainLoop):
     def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None], relay: Relay) -> None:
         super().__init__(work, call, lay)
         self._relay = relay
-        line_up = work.outlet.lining_up()
-        self._line_up = None if line_up is None else work.watched(call.direct, line_up, awaits=call.awaits)[1]
-        self._stretch.on_interrupt = self._disturbed
+        self._has_stretch = False
 
-    async def run(self) -> None:
+    def _open(self) -> None:
+        """Later: of many workers that suspend, most never have a stretch of their own."""
+
+    def over(self) -> None:
         """As of a plain loop."""
-        try:
-            await super().run()
-        finally:
-            self._channel.leave(self)
-            # Cycles.
+        self._channel.leave(self)
+        # Cycles.
+        if self._has_stretch:
             self._stretch.on_interrupt = None
-            if self._relay.runner is self:
-                self._relay.runner = None
+        if self._relay.runner is self:
+            self._relay.runner = None
 
     async def _wait(self) -> None:
         self._channel.leave(self)
@@ -60,6 +59,10 @@ class Crew(PlainLoop):
         self.suspends = self._relay.suspends
 
     def _may_stretch(self) -> bool:
+        if not self._has_stretch:
+            self._has_stretch = True
+            super()._open()
+            self._stretch.on_interrupt = self._disturbed
         self._channel.attend(self)
         return True
 
@@ -130,8 +133,8 @@ class Crew(PlainLoop):
         Returns:
             0 where others ran for sure.
         """
-        channels, line_up = self._work.outlet.channels, self._line_up
-        if error is not None or result is self.none or line_up is None or channels[0].abandoned:
+        line_up = self._lining_up() if error is None and result is not self.none else None
+        if line_up is None:
             waits = result is not self.none and self._work.outlet.is_full()
             try:
                 await self.finish(error, item, result)
@@ -141,6 +144,14 @@ class Crew(PlainLoop):
         self._meter.recorder.add(self._meter.clock() - self.began)
         await self._sent(line_up(self._made_of(item, result)))
         return 0
+
+    def _lining_up(self) -> Callable[[Any], asyncio.Future[bool]] | None:
+        """What puts a result in its place among those that wait for room; none where more is to be done."""
+        work = self._work
+        line_up = work.outlet.lining_up()
+        if line_up is None or work.outlet.channels[0].abandoned:
+            return None
+        return work.watched(self._call.direct, line_up, awaits=self.awaits)[1]
 
     async def _sent(self, waiter: asyncio.Future[bool]) -> None:
         """Wait until a result that found no room is where it belongs."""

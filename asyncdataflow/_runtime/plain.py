@@ -84,6 +84,8 @@ class PlainLoop:
     """
 
     _turn: Turn
+    _stretch: Stretch
+    _probe: Probe
 
     def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None]) -> None:
         self._work = work
@@ -91,16 +93,21 @@ class PlainLoop:
         self._inlet: Receiver[Any] = work.inlets[0]
         self._channel = self._inlet.channel
         self._baton = self._channel.baton
-        self._stretch = Stretch(self._baton, self._channel, work.outlet.ways, work.counters, works=True)
         self.awaits = call.awaits
         self.function, self.lay = work.watched(call.direct, lay, awaits=call.awaits)
         self.none = NO_RESULT if work.outlet.keeps_none else None
         self._free = work.outlet.free
-        self._probe = Probe(self._baton)
         self.suspends = False
         self.began = 0.0
         self._usual: type = int
         self._meter = work.meter
+        self._open()
+
+    def _open(self) -> None:
+        """Make what its stretches and its items alone need."""
+        work = self._work
+        self._stretch = Stretch(self._baton, self._channel, work.outlet.ways, work.counters, works=True)
+        self._probe = Probe(self._baton)
 
     async def run(self) -> None:
         """Work to the end of the input."""
@@ -108,31 +115,38 @@ class PlainLoop:
         stretch = self._in_stretch
         turn = self._turn = Turn(asyncio.get_running_loop(), len(work.outlet.channels))
         meter = self._meter
-        while not work.leaving.asked:
-            lying, room, left = channel.ready, free(), turn.left
-            fit = lying if lying < room else room
-            if not fit and turn.patience:
-                await turn.give_way(meter.blocked if lying else meter.waiting, baton)
-                continue
-            if not lying:
-                try:
-                    await self._wait()
-                except EndOfChannel:
-                    return
-                turn.begin()
-                continue
-            if not fit or self.suspends or not self._may_stretch():
-                done = await self._one_by_one()
-            else:
-                if self.awaits:
-                    baton.watch()
-                done = await stretch(fit if fit < left else left)
-            if not done:
-                turn.begin()
-            elif turn.is_idle_after(done, fit):
-                await turn.give_way(meter.waiting if lying <= room else meter.blocked, baton)
-            elif turn.due(done, turn.now):
-                await turn.rest()
+        try:
+            while not work.leaving.asked:
+                lying, room, left = channel.ready, free(), turn.left
+                fit = lying if lying < room else room
+                if not fit and turn.patience:
+                    await turn.give_way(meter.blocked if lying else meter.waiting, baton)
+                    continue
+                if not lying:
+                    try:
+                        await self._wait()
+                    except EndOfChannel:
+                        return
+                    turn.begin()
+                    continue
+                if not fit or self.suspends or not self._may_stretch():
+                    done = await self._one_by_one()
+                else:
+                    if self.awaits:
+                        baton.watch()
+                    done = await stretch(fit if fit < left else left)
+                if not done:
+                    turn.begin()
+                elif turn.is_idle_after(done, fit):
+                    await turn.give_way(meter.waiting if lying <= room else meter.blocked, baton)
+                elif turn.due(done, turn.now):
+                    await turn.rest()
+        finally:
+            self.over()
+            work.leaving.begin()
+
+    def over(self) -> None:
+        """It has come to its end, whichever; what it has set up elsewhere goes with it."""
 
     async def _wait(self) -> None:
         """Sleep until there are items; raises ``EndOfChannel`` where none will come."""

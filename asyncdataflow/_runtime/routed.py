@@ -57,7 +57,6 @@ class RoutedLoop(PlainLoop):
     """
 
     _work: RoutedWork
-    _slow_call: Call
 
     def __init__(
         self, work: RoutedWork, call: Call, lay: Lay, *, operator: ItemOperator, forks: Forks
@@ -68,17 +67,14 @@ class RoutedLoop(PlainLoop):
         self._stretch = self._choices = ForkStretch(
             self._baton, self._channel, forks.channels, work.counters, works=True
         )
+        self._slow_call = dataclasses.replace(self._call, one=self._one)
         self._forks = forks
         self._free = forks.free
         forks.name(operator.places(work.branches), work.watched_ways)
 
-    async def run(self) -> None:
+    def over(self) -> None:
         """As of a plain loop."""
-        self._slow_call = dataclasses.replace(self._call, one=self._one)
-        try:
-            await super().run()
-        finally:
-            del self._slow_call  # A cycle.
+        del self._slow_call  # A cycle.
 
     @property
     def _in_stretch(self) -> Callable[[int], Coroutine[Any, Any, int]]:

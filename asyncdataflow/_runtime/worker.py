@@ -226,17 +226,19 @@ class Work(Expanding):
                 return False
         return stage.retry is None or stage.retry.max_elapsed is None
 
-    async def _plain(self, lay: Callable[[Any], None], sort: Callable[..., PlainLoop]) -> None:
-        async with self.calls.worker() as call:
-            try:
-                await sort(self, call, lay).run()
-            finally:
-                self.leaving.begin()
+    def _plain(self, lay: Callable[[Any], None], sort: Callable[..., PlainLoop]) -> Coroutine[Any, Any, None]:
+        """The life of a worker; each coroutine around another is paid for whenever an item suspends."""
+        if self.calls.workers_open:
+            return self._with_its_own(lay, sort)
+        return sort(self, self.calls.common, lay).run()
 
-    async def _served(self, group: Group, role: Role, lay: Callable[[Any], None]) -> None:
-        """The life of a worker that serves this stage first, and others of its group later."""
+    async def _with_its_own(self, lay: Callable[[Any], None], sort: Callable[..., PlainLoop]) -> None:
         async with self.calls.worker() as call:
-            await Walker(group, role, call, lay).run()
+            await sort(self, call, lay).run()
+
+    def _served(self, group: Group, role: Role, lay: Callable[[Any], None]) -> Coroutine[Any, Any, None]:
+        """The life of a worker that serves this stage first, and others of its group later."""
+        return Walker(group, role, self.calls.common, lay).run()
 
     @property
     def _may_chunk(self) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from asyncdataflow import DataFlow, Retry, dead_letter, stage
 from asyncdataflow._runtime.clock import Turn
+from asyncdataflow._runtime.lot import Lot
 from asyncdataflow._runtime.pace import Pace
 from asyncdataflow._threads.chunk import Chunk
 from asyncdataflow.errors import ShutdownTimeoutError
@@ -391,3 +392,23 @@ class TestMeanwhile:
                     await asyncio.sleep(0)
                 work.open.set()
                 [_ async for _ in run]
+
+
+@pytest.mark.parametrize("together", [1, 2])
+async def test_a_clock_is_set_only_where_an_item_could_hold_up_another(monkeypatch, together):
+    """One worker has nobody beside it, and a timer for each item costs as much as the item."""
+    set_ = []
+    monkeypatch.setattr(Lot, "start_clock", lambda lot, *_: set_.append(lot))
+    received = asyncio.Queue()
+
+    async def some_then_wait():
+        for number in range(10):
+            yield number
+            if number % together == together - 1:
+                for _ in range(together):
+                    await received.get()
+
+    async with DataFlow((some_then_wait, stage(lambda item: item, executor="thread"))).stream() as run:
+        async for item in run:
+            received.put_nowait(item)
+    assert bool(set_) == (together > 1)
