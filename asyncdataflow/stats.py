@@ -21,6 +21,7 @@ class ChannelStatistics:
     Attributes:
         items: Items that lie there.
         held: Items taken whose slot is not free yet.
+        promised: Free slots that are somebody's already: of a sender that was woken, of what a thread makes.
         capacity: Most items and held ones.
         waiting_senders: Senders that wait for a slot.
         waiting_receivers: Receivers that wait for an item.
@@ -32,6 +33,7 @@ class ChannelStatistics:
 
     items: int
     held: int
+    promised: int
     capacity: int
     waiting_senders: int
     waiting_receivers: int

@@ -75,6 +75,7 @@ class Channel(Sending[T]):
         return ChannelStatistics(
             items=len(self._store.items) + coming,
             held=self._store.held,
+            promised=self._store.claims,
             capacity=self._capacity,
             waiting_senders=len(self._putters),
             waiting_receivers=len(self._getters),

@@ -136,7 +136,7 @@ class Chunked:
         channel = self._inlet.channel
         turns = 0
         while True:
-            room, lying = self._outlet.room(), channel.ready
+            room, lying = self._outlet.claimable(self.hands.claims), channel.ready
             if not lying:
                 if channel.ended():
                     raise EndOfChannel(channel.name)

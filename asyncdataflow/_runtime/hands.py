@@ -71,7 +71,7 @@ class Hands:
 
     def take(self, wanted: int) -> int:
         """How many of the wanted items may be taken: as many as have a slot, else one into the place."""
-        claims = self._outlet.claim(wanted)
+        claims = self._outlet.claim(wanted, self.claims)
         self.claims += claims
         self._free -= not claims
         return claims or 1

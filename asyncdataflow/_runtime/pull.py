@@ -49,6 +49,16 @@ class PullAhead:
         stretch.on_interrupt = self._wait
         self.ended = False
 
+    def free(self, outlet: Callable[[], int]) -> int:
+        """Items that find room behind the source in this very step, of which that tells for anybody."""
+        return outlet()
+
+    def __enter__(self) -> None:
+        """It is pulled."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing more is."""
+
     def _wait(self) -> None:
         """Others run while the iterator has not given its next item."""
         self._is_waiting = True

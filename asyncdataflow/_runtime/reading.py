@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import nullcontext
 from typing import Any
 
 from .._threads.job import LaneIterator
@@ -20,11 +21,12 @@ from .clock import Turn
 from .desk import OwnDesk
 from .making import Making
 from .marks import SourceMarks
+from .promised import PullPromised
 from .pull import NOTHING, PullAhead
 from .receipts import NOBODY
 from .restarts import Restarts
 from .resume import Resume
-from .tracked import Tracked, tracked
+from .tracked import tracked, untagged
 
 __all__ = ("Loop", "Reading")
 
@@ -108,10 +110,10 @@ class Reading(Making):
         channels = self.outlet.channels
         if len(channels) != 1:
             return False
-        item = channels[0].take_out(lambda each: message in _untagged(each).origins())
+        item = channels[0].take_out(lambda each: message in untagged(each).origins())
         if item is None:
             return False
-        _untagged(item).release()
+        untagged(item).release()
         return True
 
     def stop(self) -> None:
@@ -287,51 +289,47 @@ class Reading(Making):
             return self._answers.desk.track(item)
         return tracked(item, NOBODY) if self._desk is None else self._desk.track(item)
 
-    @staticmethod
-    def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
-        """What makes items end that are made in a thread."""
-        return items.stop if isinstance(items, LaneIterator | Rejoined) else None
-
     async def _pull(self, items: AsyncIterator[Any]) -> None:
         turn, meter = Turn(self._loop, len(self.outlet.channels)), self.meter
         ahead, baton = self._ahead(items), self.outlet.channels[0].baton
         self._stop_making = self._stopper(items)
-        while not self.leaving.asked and not self._is_lost and not (self.draining and self._is_drained()):
-            room = self._room(ahead, turn)
-            if not room and turn.patience:
-                await turn.give_way(meter.blocked, baton)
-                continue
-            sent = 0
-            self.reading = True
-            try:
-                if ahead is not None and room:
-                    sent, item, error = await ahead.pull(min(room, turn.left))
-                else:
-                    with meter.waiting:
-                        item, error = await self._next_of(items)
+        with ahead or nullcontext():
+            while not self.leaving.asked and not self._is_lost and not (self.draining and self._is_drained()):
+                room = self._room(ahead, turn)
+                if not room and turn.patience:
+                    await turn.give_way(meter.blocked, baton)
+                    continue
+                sent = 0
+                self.reading = True
+                try:
+                    if ahead is not None and room:
+                        sent, item, error = await ahead.pull(min(room, turn.left))
+                    else:
+                        with meter.waiting:
+                            item, error = await self._next_of(items)
+                        turn.look()
+                finally:
+                    self.reading = False
+                if error is not None:
+                    self._end_with(error)
+                    return
+                if item is not NOTHING:
+                    # Somebody else has run before it came, or will while it waits.
+                    others = room > 0 or (ahead is not None and self.outlet.is_full())
+                    await self._send_pulled(item)
+                    sent += 1
+                    if others:
+                        turn.begin()
+                elif ahead is None or ahead.ended or not room:
+                    return
+                del item
+                if turn.is_idle_after(sent, room):
                     turn.look()
-            finally:
-                self.reading = False
-            if error is not None:
-                self._end_with(error)
-                return
-            if item is not NOTHING:
-                # Somebody else has run before it came, or will while it waits.
-                others = room > 0 or (ahead is not None and self.outlet.is_full())
-                await self._send_pulled(item)
-                sent += 1
-                if others:
-                    turn.begin()
-            elif ahead is None or ahead.ended or not room:
-                return
-            del item
-            if turn.is_idle_after(sent, room):
-                turn.look()
-                await turn.give_way(meter.blocked, baton)
-            elif turn.due(sent):
-                await turn.rest()
-            if self._answers is not None and not await self._wait_for_answers(self._answers):
-                return
+                    await turn.give_way(meter.blocked, baton)
+                elif turn.due(sent):
+                    await turn.rest()
+                if self._answers is not None and not await self._wait_for_answers(self._answers):
+                    return
 
     @property
     def _is_lost(self) -> bool:
@@ -351,7 +349,7 @@ class Reading(Making):
             self.marks.begin(self.outlet.channels, self.meter.clock())
         if ahead is None:
             return 0
-        free = self.outlet.free()
+        free = ahead.free(self.outlet.free)
         if self._answers is None:
             return free
         self._answers.desk.look()
@@ -377,10 +375,20 @@ class Reading(Making):
         lay = self._lay
         if lay is None or self.limiter is not None:
             return None
-        baton = self.outlet.channels[0].baton
-        stretch = Stretch(baton, None, self.outlet.ways, self.counters, works=False)
-        lay = self.watched_source(self._laying_own(lay))
-        return PullAhead(items, lay, stretch, self._source_error, self.meter)
+        stretch = Stretch(self.outlet.channels[0].baton, None, self.outlet.ways, self.counters, works=False)
+        parts = (self.watched_source(self._laying_own(lay)), stretch, self._source_error, self.meter)
+        if isinstance(items, LaneIterator):
+            return PullPromised(items, self.outlet, self._told(items), *parts)
+        return PullAhead(self._told(items), *parts)
+
+    def _told(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The items, as a stretch shall ask for them."""
+        return items
+
+    @staticmethod
+    def _stopper(items: AsyncIterator[Any]) -> Callable[[], None] | None:
+        """What makes items end that are made in a thread."""
+        return items.stop if isinstance(items, LaneIterator | Rejoined) else None
 
     def _laying_own(self, lay: Callable[[Any], None]) -> Callable[[Any], None]:
         """What sends an item of a source, as it is sent."""
@@ -390,8 +398,3 @@ class Reading(Making):
             return self._answers.desk.laying(lay)
         own = self._own
         return lambda item: lay(own(item))
-
-
-def _untagged(item: Tracked | tuple[int, Tracked]) -> Tracked:
-    """What lies in an edge, maybe with the number of its branch."""
-    return item[1] if isinstance(item, tuple) else item

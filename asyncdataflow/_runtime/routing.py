@@ -58,7 +58,10 @@ class Outlet(Protocol):
     def lining_up(self) -> LineUp | None:
         """What sends in a stretch that has filled what is behind; ``None`` where that is not one edge."""
 
-    def claim(self, most: int) -> int:
+    def claimable(self, held: int) -> int:
+        """For how many items that are not made yet slots may be promised, beside those that are."""
+
+    def claim(self, most: int, held: int) -> int:
         """Promise slots for up to so many items; how many, which may be none."""
 
     def unclaim(self, count: int) -> None:
@@ -111,8 +114,12 @@ class Discard:
     def lining_up(self) -> None:
         """Nothing ever has to."""
 
-    def claim(self, most: int) -> int:
+    def claimable(self, held: int) -> int:
         """There are no slots."""
+        return 0
+
+    def claim(self, most: int, held: int) -> int:
+        """None."""
         return 0
 
     def unclaim(self, count: int) -> None:
@@ -182,9 +189,15 @@ class Results:
         line_up, place = self._sender.line_up, self._place
         return line_up if place is None else lambda value: line_up((place, value))
 
-    def claim(self, most: int) -> int:
+    def claimable(self, held: int) -> int:
         """In the output edge."""
-        return self._sender.channel.claim(most)
+        return self._sender.channel.claimable(self._sender, held)
+
+    def claim(self, most: int, held: int) -> int:
+        """In the output edge."""
+        count = min(most, self.claimable(held))
+        self._sender.channel.claim(count)
+        return count
 
     def unclaim(self, count: int) -> None:
         """In the output edge."""
@@ -226,6 +239,7 @@ class Edges:
         self._all = [sender for branch in self._branches for sender in branch]
         self._only = self._all[0] if len(self._all) == 1 else None
         self.channels: Sequence[Channel[Any]] = [sender.channel for sender in self._all]
+        self._are_apart = len(set(self.channels)) == len(self.channels)
         self.ways: Sequence[Way] = self.channels
         if self._only is not None:
             self._lay = self._only.laying()
@@ -285,19 +299,21 @@ class Edges:
 
     @property
     def _are_bare(self) -> bool:
-        alone = len(set(self.channels)) == len(self.channels)
-        return alone and all(each.is_bare for each in self.channels)
+        return self._are_apart and all(each.is_bare for each in self.channels)
 
     def lining_up(self) -> LineUp | None:
         """Into the edge, if there is only one."""
         return None if self._only is None else self._only.line_up
 
-    def claim(self, most: int) -> int:
+    def claimable(self, held: int) -> int:
+        """In every edge; none where two of them share a channel, in which each would count the same slots."""
+        return min((each.channel.claimable(each, held) for each in self._all if self._are_apart), default=0)
+
+    def claim(self, most: int, held: int) -> int:
         """In every edge."""
-        count = min(most, self.room())
-        if count:
-            for channel in self.channels:
-                channel.claim(count)
+        count = min(most, self.claimable(held))
+        for channel in self.channels:
+            channel.claim(count)
         return count
 
     def unclaim(self, count: int) -> None:

@@ -180,11 +180,23 @@ class Sending(Edge[T]):
             raise ChannelClosed(self.name)
         self._append(item, size)
 
-    def claim(self, most: int) -> int:
-        """Promise up to so many slots to its only sender; none where ``room`` says none."""
-        count = min(most, self.room)
+    def claimable(self, sender: object, held: int) -> int:
+        """Slots that a sender may be promised for what it has not made yet.
+
+        Of several, none is ever promised more than would leave each other as many: what it is about to
+        make may take any time, or wait for what one of them sends.
+
+        Args:
+            sender: Who asks.
+            held: Slots that it is promised already.
+        """
+        if self._senders < 2:
+            return self.room
+        return max(min(self.share(sender), self._capacity // self._senders - held), 0)
+
+    def claim(self, count: int) -> None:
+        """Promise so many slots, of those that are ``claimable``."""
         self._store.claims += count
-        return count
 
     def unclaim(self, count: int) -> None:
         """So many of the slots claimed are needed no more."""

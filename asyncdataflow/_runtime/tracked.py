@@ -15,7 +15,17 @@ from ..holes import HOLE
 from ..message import Answer, Message
 from .receipts import NOBODY, Desk, FollowedUnited, Nobody, Receipt, United
 
-__all__ = ("Followed", "Tracked", "entrusted", "made_of", "parts_of_item", "positions_of", "tracked", "unite")
+__all__ = (
+    "Followed",
+    "Tracked",
+    "entrusted",
+    "made_of",
+    "parts_of_item",
+    "positions_of",
+    "tracked",
+    "unite",
+    "untagged",
+)
 
 
 class Tracked(Answer):
@@ -154,6 +164,11 @@ def parts_of_item(origin: Tracked, deliveries: Iterable[tuple[int, Any]]) -> lis
     else:
         origin.settle()
     return parts
+
+
+def untagged(item: Tracked | tuple[int, Tracked]) -> Tracked:
+    """What lies in an edge, maybe with the number of its branch."""
+    return item[1] if isinstance(item, tuple) else item
 
 
 def positions_of(items: Iterable[Tracked]) -> dict[str, dict[Any, Any]]:

@@ -160,6 +160,10 @@ class LaneIterator(Job, AsyncIterator[Any]):
         kwargs: Its keyword arguments.
         room: Items that are sure to find room.
         credits: How the thread waits for leave to take more.
+
+    Attributes:
+        ready: Items made and not yet asked for.
+        room: As given.
     """
 
     def __init__(
@@ -168,8 +172,8 @@ class LaneIterator(Job, AsyncIterator[Any]):
         super().__init__()
         self.args = args
         self.kwargs = kwargs
-        self._room = room
-        self._ready: deque[Any] = deque()
+        self.room = room
+        self.ready: deque[Any] = deque()
         self._granted = 0
         self._ended = False
         self._failure: BaseException | None = None
@@ -179,14 +183,14 @@ class LaneIterator(Job, AsyncIterator[Any]):
 
     async def __anext__(self) -> Any:
         """The next item."""
-        while not self._ready:
+        while not self.ready:
             if self._ended:
                 self._raise_failure()
                 raise StopAsyncIteration
             if not self._granted and not self._stopped:
-                self._grant(1 + self._room())
+                self._grant(1 + self.room())
             await self._wait()
-        return self._ready.popleft()
+        return self.ready.popleft()
 
     def stop(self) -> None:
         """Take no more from the iterator: what it has made already still comes, then the end."""
@@ -204,14 +208,14 @@ class LaneIterator(Job, AsyncIterator[Any]):
             self.abandon()
             raise
         finally:
-            self._ready.clear()
+            self.ready.clear()
         self._raise_failure()
 
     def deliver(self, flag: bool, value: Any) -> bool:
         """Called on the loop with an item, or the end with or without a failure."""
         if flag:
             self._granted -= 1
-            self._ready.append(value)
+            self.ready.append(value)
         else:
             self._ended = True
             self._failure = value

@@ -171,7 +171,7 @@ class ObservedChannel(Channel[Any]):
             self._broken(
                 "A3", f"{now.items} items lie in the edge into {self.name}, and a receiver waits beside them"
             )
-        free = now.capacity - now.items - now.held
+        free = now.capacity - now.items - now.held - now.promised
         if free > 0 and now.waiting_senders and not self._counts_bytes:
             self._broken("A3", f"{free} slots are free in the edge into {self.name}, and a sender waits")
 

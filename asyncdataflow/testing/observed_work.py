@@ -12,7 +12,7 @@ from .._runtime.baton import Probe, Stretch
 from .._runtime.call import Call
 from .._runtime.chunked import Chunked
 from .._runtime.forks import Lay
-from .._runtime.pull import NOTHING, PullAhead
+from .._runtime.pull import NOTHING
 from .._runtime.relay import Relay
 from .._runtime.result import is_awaited
 from .._runtime.tracked import Tracked
@@ -338,8 +338,8 @@ class ObservedWork(Work):
             items = UnreliableItems(items, self._injector, self.stage.title)
         await super()._pull(items)
 
-    def _ahead(self, items: AsyncIterator[Any]) -> PullAhead | None:
-        return super()._ahead(Heard(items, self._hear))
+    def _told(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        return Heard(items, self._hear)
 
     def _hear(self, items: AsyncIterator[Any], made: Any) -> None:
         self._heard += self.stage.role == "source" and made is not NOTHING

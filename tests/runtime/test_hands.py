@@ -129,10 +129,24 @@ async def test_a_cancelled_wait_loses_no_place(woken):
     await second
 
 
-async def test_there_is_nothing_to_claim_where_others_send_too():
+async def test_where_others_send_too_each_of_them_is_left_as_much():
     way = Way(places=1, slots=5)
-    other = way.channel.sender()
-    assert await way.take(3) == 1
-    other.close()
-    way.hands.free()
-    assert await way.take(3) == 3
+    others = [way.channel.sender()]
+    assert (await way.take(9), way.hands.claims) == (2, 2)
+    # And the place is free for the next.
+    assert (await way.take(9), way.hands.claims) == (1, 2)
+    way.hands.let_go(3)
+    others.append(way.channel.sender())
+    assert (await way.take(9), way.hands.claims) == (1, 1)
+    way.hands.let_go(1)
+    for each in others:
+        each.close()
+    assert (await way.take(9), way.hands.claims) == (5, 5)
+
+
+async def test_there_is_nothing_to_claim_where_there_are_fewer_slots_than_senders():
+    way = Way(places=1, slots=2)
+    others = [way.channel.sender() for _ in range(2)]
+    assert (await way.take(9), way.hands.claims) == (1, 0)
+    for each in others:
+        each.close()

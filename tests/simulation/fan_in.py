@@ -36,6 +36,45 @@ def merge_of_three() -> Built:
     return flow, claim
 
 
+def merge_of_threads() -> Built:
+    """What threads make ahead has slots of its own among those that others send into."""
+    sources = (range(9), range(20, 31), Spaced(range(40, 44)))
+    flow = DataFlow((sources, merge(buffer=10), stage(step, retry=FIRM, buffer=2)))
+
+    def claim(results: list[int]) -> None:
+        assert len(results) == 24
+        in_order(results, 0, 9)
+        in_order(results, 20, 31)
+        in_order(results, 40, 44)
+
+    return flow, claim
+
+
+def threads_side_by_side() -> Built:
+    """Chunks of two stages, and items of a third, into the same edge."""
+
+    def plus(n: int) -> int:
+        return thread_step(n) + 100
+
+    async def twice(n: int) -> int:
+        return 200 + await step(n)
+
+    branches = (
+        stage(thread_step, retry=FIRM, buffer=5),
+        stage(plus, retry=FIRM, buffer=6, concurrency=2),
+        stage(twice, retry=FIRM, buffer=3),
+    )
+    flow = DataFlow((Spaced(range(12)), branches, merge(buffer=9), stage(step, retry=FIRM, buffer=2)))
+
+    def claim(results: list[int]) -> None:
+        assert len(results) == 36
+        in_order(results, 0, 12)
+        in_order(results, 100, 112)
+        in_order(results, 200, 212)
+
+    return flow, claim
+
+
 def zip_by_signature() -> Built:
     async def pair(left: int, right: int) -> tuple[int, int]:
         return await step((left, right))
@@ -145,6 +184,8 @@ def diamond_with_room_for_one() -> Built:
 SHAPES = (
     Shape(merge_of_a_loop_and_a_thread),
     Shape(merge_of_three),
+    Shape(merge_of_threads),
+    Shape(threads_side_by_side),
     Shape(zip_by_signature),
     # A generator cannot be retried once it has begun, and this one is always about to go on.
     Shape(zip_until_the_shortest_ends, HARD, certain=False),

@@ -492,12 +492,12 @@ def test_an_item_between_a_thread_and_the_loop_is_watched(make, mistake, monkeyp
 
     def deliver(self, flag, value):
         done = real(self, flag, value)
-        if flag and len(self._ready) and mistake == "doubles":
-            self._ready.append(value)
+        if flag and len(self.ready) and mistake == "doubles":
+            self.ready.append(value)
         if flag and mistake == "loses" and value == 3:
-            self._ready.remove(value)
+            self.ready.remove(value)
         if mistake == "turns round":
-            self._ready.reverse()
+            self.ready.reverse()
         return done
 
     monkeypatch.setattr(LaneIterator, "deliver", deliver)
