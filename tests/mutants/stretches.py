@@ -109,12 +109,12 @@ MUTANTS = (
         "who waits for an item of one branch is told of it only when somebody looks at another",
         "_runtime/plain.py",
         """\
-                if self.awaits:
-                    baton.watch()
-                done = await stretch(fit if fit < left else left)
+                    if self.awaits:
+                        baton.watch()
+                    done = await stretch(fit if fit < left else left)
 """,
         """\
-                done = await stretch(fit if fit < left else left)
+                    done = await stretch(fit if fit < left else left)
 """,
     ),
     Mutant(

@@ -11,8 +11,41 @@ MUTANTS = (
         "thread reads too far ahead",
         "a thread has leave to make one item more than there is room for",
         "_threads/job.py",
-        "                self._grant(1 + self._room())\n",
-        "                self._grant(2 + self._room())\n",
+        "                self._grant(1 + self.room())\n",
+        "                self._grant(2 + self.room())\n",
+    ),
+    Mutant(
+        "all slots promised to one",
+        "of several senders one is promised what is free, and keeps it from the others while its thread works",
+        "_runtime/sending.py",
+        "        return max(min(self.share(sender), self._capacity // self._senders - held), 0)\n",
+        "        return max(min(self.share(sender), self._store.room - held), 0)\n",
+    ),
+    Mutant(
+        "promised slots that nobody needs",
+        "slots promised to a source in a thread stay so when it has ended",
+        "_runtime/promised.py",
+        """\
+        \"""As of ``PullAhead``.\"""
+        self._release(self._slots)
+""",
+        """\
+        \"""As of ``PullAhead``.\"""
+""",
+    ),
+    Mutant(
+        "item that waits behind its own slots",
+        "what a thread has made waits for a slot while all are promised to it and its like",
+        "_runtime/promised.py",
+        "        if handed_back is not NOTHING:\n",
+        "        if handed_back is None:\n",
+    ),
+    Mutant(
+        "slots promised twice",
+        "a source in a thread keeps what it was promised for items that have left",
+        "_runtime/promised.py",
+        "        self._release(min(self._used, sent))\n",
+        "",
     ),
     Mutant(
         "error taken for the end",
