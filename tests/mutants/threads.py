@@ -16,7 +16,7 @@ MUTANTS = (
     ),
     Mutant(
         "all slots promised to one",
-        "of several senders one is promised what is free, and keeps it from the others while its thread works",
+        "of several senders one is promised all that is free, and keeps it from the others",
         "_runtime/sending.py",
         "        return max(min(self.share(sender), self._capacity // self._senders - held), 0)\n",
         "        return max(min(self.share(sender), self._store.room - held), 0)\n",
