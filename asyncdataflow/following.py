@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any, Final
 
 from .abc import Instrument, Span
+from .entering import stepped
 from .errors import UnsettledError
 from .message import WRITING, Message
 
-__all__ = ("Entrusted", "Following", "Passage", "Trace", "Tries")
+__all__ = ("Entrusted", "Following", "Passage", "Trace", "Tries", "ended")
 
 _logger: Final = logging.getLogger("asyncdataflow")
 
@@ -294,3 +295,9 @@ def _headers(span: Span, place: int) -> dict[str, str]:
 
 def _leave(context: AbstractContextManager[object]) -> None:
     context.__exit__(None, None, None)
+
+
+def ended(passage: Passage, items: Generator[Any, Any, Any]) -> Generator[Any, None, None]:
+    """The items of a call, which is over behind the last of them."""
+    with passage:
+        yield from stepped(passage.current, items)

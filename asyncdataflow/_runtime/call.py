@@ -48,9 +48,9 @@ from .result import checked, checked_coroutine, is_unsettled, settled, settled_a
 from .resume import Resume, committing
 
 if TYPE_CHECKING:
-    from .in_processes import process_setup
+    from .._threads.in_processes import process_setup
 else:
-    process_setup = when_called("asyncdataflow._runtime.in_processes", "process_setup")
+    process_setup = when_called("asyncdataflow._threads.in_processes", "process_setup")
 
 __all__ = ("Bound", "Call", "Calls", "Rejoined")
 

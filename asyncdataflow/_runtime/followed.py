@@ -6,12 +6,11 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, nullcontext
 from typing import Any, Final
 
-from ..entering import stepped
-from ..following import Entrusted, Passage
+from ..following import Entrusted, Passage, ended
 from ..stage import Stage
 from .result import is_awaited
 
-__all__ = ("ended", "followed")
+__all__ = ("followed",)
 
 _END: Final = object()
 _NOTHING: Final = nullcontext()
@@ -89,12 +88,6 @@ async def _opening(passage: Passage, made: Any) -> Any:
 async def _awaiting(passage: Passage, made: Any) -> Any:
     with passage, passage.current():
         return await made
-
-
-def ended(passage: Passage, items: Generator[Any, Any, Any]) -> Generator[Any, None, None]:
-    """The items of a call, which is over behind the last of them."""
-    with passage:
-        yield from stepped(passage.current, items)
 
 
 async def _stepping(passage: Passage, items: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, None]:

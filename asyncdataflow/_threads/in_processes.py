@@ -13,14 +13,13 @@ from itertools import groupby
 from typing import Any
 
 from .._processes.series import Call
-from .._threads.process import Outcome, ProcessTarget
-from .._threads.workshop import Workshop
 from ..carried import Carried, Unpacking
 from ..errors import ArgumentsError
-from ..following import Entrusted, Passage
+from ..following import Entrusted, Passage, ended
 from ..portable import portable
 from ..stage import Stage
-from .followed import ended
+from .process import Outcome, ProcessTarget
+from .workshop import Workshop
 
 __all__ = ("FollowedTarget", "process_setup")
 
