@@ -55,11 +55,21 @@ class PullPromised(PullAhead):
         pulled = await super().pull(items)
         sent, handed_back, _ = pulled
         # Behind the stretch, which has put as many items there: nobody could take the slots in between.
-        self._release(min(self._used, sent))
+        self._put(sent)
         if handed_back is not NOTHING:
             # It has to wait for a slot, and all of them may be promised.
             self._release(min(self._slots, 1))
         return pulled
+
+    def _wait(self) -> None:
+        """As of ``PullAhead``; what has come lies there already, and the next may be long in coming."""
+        super()._wait()
+        self._put(self._stretch.laid)
+
+    def _put(self, items: int) -> None:
+        """So many lie where slots were promised for them; not to be said of any twice."""
+        self._release(min(self._used, items))
+        self._used = 0
 
     def __exit__(self, *_: object) -> None:
         """As of ``PullAhead``."""

@@ -44,7 +44,7 @@ MUTANTS = (
         "slots promised twice",
         "a source in a thread keeps what it was promised for items that have left",
         "_runtime/promised.py",
-        "        self._release(min(self._used, sent))\n",
+        "        self._put(self._stretch.laid)\n",
         "",
     ),
     Mutant(

@@ -119,3 +119,28 @@ async def test_a_source_that_ends_or_fails_leaves_no_slot_promised():
     assert sorted(results) == [0, 1, 2, *range(100, 130)]
     # One may be of a sender that was just woken.
     assert promised[0] < 2
+
+
+async def test_an_item_that_lies_there_has_one_slot_and_not_the_promised_one_beside_it():
+    """Else an edge would hold half of what it may."""
+    go_on = threading.Event()
+
+    def four_then_more():
+        yield from range(4)
+        assert go_on.wait(DEADLINE)
+        yield from range(4, 40)
+
+    async def other():
+        yield 100
+
+    received = []
+    async with DataFlow(((four_then_more, other), merge(buffer=16))).stream() as run:
+        async for each in run:
+            received.append(each)
+            if {0, 1, 2, 3} <= set(received) and not go_on.is_set():
+                merged = run._execution.works[2].inlets[0].channel
+                promised = merged.statistics().promised
+                go_on.set()
+    assert sorted(received) == [*range(40), 100]
+    # Of the eight that were promised at first, one for each that has come is taken.
+    assert promised <= 4
