@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ...errors import BadMessageError, CorruptStorageError, StorageBusyError, StorageError, StorageFullError
 from ..checks import checked_path
@@ -14,6 +15,8 @@ from ..checks import checked_path
 __all__ = ("Database", "checked_database", "checked_name", "quoted")
 
 T = TypeVar("T")
+
+_PAUSE: Final = 0.005
 
 _KINDS: Final = {
     sqlite3.SQLITE_FULL: StorageFullError,
@@ -85,7 +88,7 @@ class Database:
                 isolation_level=None,
             )
             try:
-                self._set_up(writes)
+                self._set_up(writes, patience)
             except BaseException:
                 self.connection.close()
                 raise
@@ -125,17 +128,32 @@ class Database:
         with self._named(doing), self._transaction():
             return function()
 
-    def _set_up(self, writes: bool) -> None:
+    def _set_up(self, writes: bool, patience: float) -> None:
         if not writes:
             self.connection.execute("PRAGMA query_only = ON")
             self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             return
-        (mode,) = self.connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        mode = self._mode_with_a_log(patience)
         if mode != "wal":
             raise StorageError(
                 f"{self._path}: opening failed: it cannot be set to WAL mode, and is in {mode} mode"
             )
         self.connection.execute("PRAGMA synchronous = FULL")
+
+    def _mode_with_a_log(self, patience: float) -> Any:
+        """The mode after asking for WAL.
+
+        Of two that make a new file at once one is told that it is busy, at once: SQLite does not wait where
+        each might wait for the other (https://sqlite.org/c3ref/busy_handler.html).
+        """
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return self.connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(_PAUSE)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
