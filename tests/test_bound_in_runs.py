@@ -292,6 +292,7 @@ OFF_THE_LOOP = {
         inline(buffer=1),
     ),
     "merged threads": lambda taps: ((taps.thread, taps.loop), stage(plain, buffer=2)),
+    "merged threads with room": lambda taps: ((taps.thread, taps.loop, taps.thread), stage(same, buffer=9)),
     "a process": lambda taps: (taps.loop, stage(plain, executor="process", concurrency=2, buffer=1)),
 }
 
@@ -306,6 +307,29 @@ async def test_threads_and_processes_take_exactly_the_bound_as_well(definition):
         await stands_at(taps, flow.bound(2))
         await anext(run)
         await stands_at(taps, flow.bound(2) + 1)
+
+
+@pytest.mark.parametrize("buffer", [2, 3, 8, 16])
+@pytest.mark.parametrize("late", [1, 2])
+async def test_a_thread_that_comes_late_among_others_takes_no_more(buffer, late):
+    """It was promised slots at first, and what is in its hand waits behind others for one."""
+    taps, begin = Taps(), threading.Event()
+
+    def comes_late():
+        assert begin.wait(DEADLINE)
+        yield from taps.thread()
+
+    sources = (*[stage(comes_late, name=f"late-{each}") for each in range(late)], taps.loop)
+    flow = DataFlow((sources, stage(same, buffer=buffer)), fuse=False)
+    async with asyncio.timeout(DEADLINE), flow.stream(buffer=1) as run:
+        seen = Counter()
+        while seen[taps.pulled] < ROUNDS:
+            await _round_of_threads()
+            seen[taps.pulled] += 1
+        begin.set()
+        await stands_at(taps, flow.bound(1))
+        await anext(run)
+        await stands_at(taps, flow.bound(1))
 
 
 @pytest.mark.parametrize("workers", [{}, {"concurrency": 3}, {"concurrency": 3, "ordered": False}], ids=str)

@@ -43,7 +43,8 @@ class PullPromised(PullAhead):
         sure = self._sure()
         if not sure:
             self._slots = self._outlet.claim(_MOST, 0)
-        return sure or self._slots
+        # With the one that it has leave for anyway as many as there are slots: what waits in hand gives one back.
+        return sure or max(self._slots - 1, 0)
 
     def free(self, outlet: Callable[[], int]) -> int:
         """As of ``PullAhead``, with the slots of those items that are made, or of the next."""

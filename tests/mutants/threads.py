@@ -41,6 +41,13 @@ MUTANTS = (
         "        if handed_back is None:\n",
     ),
     Mutant(
+        "one more than there are slots",
+        "a source in a thread makes one item ahead that has none of the slots promised to it",
+        "_runtime/promised.py",
+        "        return sure or max(self._slots - 1, 0)\n",
+        "        return sure or self._slots\n",
+    ),
+    Mutant(
         "slots promised twice",
         "a source in a thread keeps what it was promised for items that have left",
         "_runtime/promised.py",
