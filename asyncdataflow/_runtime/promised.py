@@ -43,7 +43,7 @@ class PullPromised(PullAhead):
         sure = self._sure()
         if not sure:
             self._slots = self._outlet.claim(_MOST, 0)
-        # With the one that it has leave for anyway as many as there are slots: what waits in hand gives one back.
+        # With the one it has leave for anyway as many as there are slots: one in hand gives its own back.
         return sure or max(self._slots - 1, 0)
 
     def free(self, outlet: Callable[[], int]) -> int:
