@@ -24,6 +24,11 @@ class Operator:
         """Of one kind and with the same settings, as the stages are that they stand in."""
         return type(self) is type(other) and vars(self) == vars(other)
 
+    def __repr__(self) -> str:
+        """Its kind and its settings."""
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
     def __hash__(self) -> int:
         """Of its kind: a setting need not be hashable."""
         return hash(type(self))

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from .stage import Stage
 
@@ -19,7 +19,8 @@ __all__ = ("Edge", "Graph", "Places", "named")
 T = TypeVar("T")
 
 
-class Edge(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Edge:
     """A bounded connection from one stage into one port of another.
 
     Edges into the same port of the same stage share one channel: that is a merge.
@@ -39,7 +40,8 @@ class Edge(NamedTuple):
     dead_letters: bool = False
 
 
-class Places(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Places:
     """The shape of what a call returns where a last group gives one value per branch.
 
     Attributes:

@@ -21,7 +21,6 @@ class ChannelStatistics:
     Attributes:
         items: Items that lie there.
         held: Items taken whose slot is not free yet.
-        promised: Free slots that are somebody's already: of a sender that was woken, of what a thread makes.
         capacity: Most items and held ones.
         waiting_senders: Senders that wait for a slot.
         waiting_receivers: Receivers that wait for an item.
@@ -29,11 +28,11 @@ class ChannelStatistics:
         open_receivers: Receivers not closed.
         taken: Items taken so far.
         dropped: Items dropped so far by the overflow policy.
+        promised: Free slots that are somebody's already: of a sender that was woken, of what a thread makes.
     """
 
     items: int
     held: int
-    promised: int
     capacity: int
     waiting_senders: int
     waiting_receivers: int
@@ -41,6 +40,7 @@ class ChannelStatistics:
     open_receivers: int
     taken: int
     dropped: int
+    promised: int = 0
 
 
 @dataclass(frozen=True, slots=True)

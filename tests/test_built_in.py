@@ -31,4 +31,9 @@ def test_what_was_made_alike_is_equal_and_nothing_else_is(make):
     one, other = make(), make()
     assert one == other
     assert len({one, other}) == 1
+    assert repr(one.operator) == repr(other.operator)
     assert [each() == one for each in MAKERS].count(True) == 1
+
+
+def test_an_operator_says_what_it_is_set_to():
+    assert repr(batch(3).operator) == "Batch(size=3, seconds=None)"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 __all__ = ("End", "Scheme")
 
 
-class End(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class End:
     """A source or sink that can be written as text.
 
     Attributes:
@@ -20,7 +22,8 @@ class End(NamedTuple):
     target: str
 
 
-class Scheme(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Scheme:
     """What stands under a name in the entry-point group ``asyncdataflow.connectors``.
 
     The name is the scheme. Options are known, converted from text and told to users by the

@@ -343,7 +343,8 @@ class TestNacks:
             begun = asyncio.get_running_loop().time()
             await nack(session, *messages)
             assert items_of(await take(session)) == [0, 1, 2, 3, 4]
-            assert asyncio.get_running_loop().time() - begun >= 0.05
+            # A loop may tell the time in whole milliseconds, as uvloop does.
+            assert round(asyncio.get_running_loop().time() - begun, 3) >= 0.05
 
     async def test_a_mark_does_not_pass_one(self, folder):
         put("a", *range(4))
