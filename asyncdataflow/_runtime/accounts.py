@@ -8,13 +8,13 @@ nothing more need be put.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ..graph import named
 from .channel import Channel
 from .worker import Work
 
-__all__ = ("NO_BUFFERS", "Accounts", "unsettled")
+__all__ = ("NO_BUFFERS", "Accounts", "senders_into", "unsettled")
 
 
 class Accounts:
@@ -82,3 +82,12 @@ def unsettled(works: Iterable[Work]) -> str:
     queued += sum(work.parked for work in works)
     told = ", ".join(f"{each.in_flight} in {each.stage.title}" for each in busy) or "none in a stage"
     return f"{told}, {queued} queued"
+
+
+def senders_into(works: Iterable[Work]) -> dict[Channel[Any], list[Work]]:
+    """Who sends into each channel."""
+    senders: dict[Channel[Any], list[Work]] = {}
+    for work in works:
+        for channel in work.outlet.channels:
+            senders.setdefault(channel, []).append(work)
+    return senders

@@ -160,7 +160,7 @@ class Channel(Sending[T]):
         if self._taken >= self.marked and self.on_mark is not None:
             self.on_mark()
         waiter: asyncio.Future[bool] = self._loop.create_future()
-        self._getters.append(waiter)
+        self._wait_in_line(waiter)
         try:
             if self.meter is None:
                 promised = await waiter
@@ -179,7 +179,7 @@ class Channel(Sending[T]):
         if promised:
             # While the item is promised still: what a stretch leaves is promised to who waits for it.
             self.baton.drop()
-            self._grants -= 1
+            self.accept()
 
     def sender_closed(self) -> None:
         """One sender fewer; with the last, those who wait for items learn of the end."""

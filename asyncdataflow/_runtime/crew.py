@@ -39,6 +39,7 @@ class Crew(PlainLoop):
     def __init__(self, work: PlainWork, call: Call, lay: Callable[[Any], None], relay: Relay) -> None:
         super().__init__(work, call, lay)
         self._relay = relay
+        self.suspends = relay.suspends
         self._has_stretch = False
 
     def _open(self) -> None:

@@ -23,7 +23,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import repeat
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from ..histogram import Recorder
 from ..policy import Buffer, Overflow
@@ -42,6 +42,16 @@ UNMARKED: Final = sys.maxsize
 
 
 Mark: TypeAlias = tuple[float, Recorder]
+
+
+class Waiter(Protocol):
+    """Who waits for an item: a future, or a reserve of workers that have not started."""
+
+    def done(self) -> bool:
+        """It need not be told any more."""
+
+    def set_result(self, promised: bool, /) -> None:
+        """An item is promised to it, or, with false, it may look for itself."""
 
 
 class Given(Generic[T]):
@@ -84,13 +94,14 @@ class Edge(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._store: Store[T] = Store(name, buffer, overflow, tagged=tagged)
         self.queue = self._store.items
-        self._getters: deque[asyncio.Future[bool]] = deque()
+        self._getters: deque[Waiter] = deque()
         self._grants = 0
         self._attendant: object | None = None
         self._putters: deque[tuple[asyncio.Future[Any], int, Any]] = deque()
         self._senders = 0
         self._taken = 0
         self._abandoned = False
+        self._reserve: Waiter | None = None
         # Here, and not when first they are needed: all edges shall have one shape, which is read faster.
         self.marked = UNMARKED
         self.on_mark: Callable[[], None] | None = None
@@ -199,17 +210,36 @@ class Edge(Generic[T]):
         if self._getters:
             self._wake_getters()
 
+    def station(self, reserve: Waiter, workers: int) -> None:
+        """So many workers start when they are needed: each other one who waits is woken before.
+
+        Nor is one needed before the worker that does start has looked, and attends or leaves.
+        """
+        self._reserve = self._attendant = reserve
+        self._getters.extend(repeat(reserve, workers))
+
+    def accept(self) -> None:
+        """Whoever an item was promised to is there, and looks now; it may be another's."""
+        self._grants -= 1
+
     def attend(self, worker: object) -> None:
         """While it is awake a worker will look again, so that nobody else is woken for what lies here."""
-        if self._attendant is None:
+        if self._attendant is None or self._attendant is self._reserve:
             self._attendant = worker
 
     def leave(self, worker: object) -> None:
         """It will not, if it was to: whoever waits has to know what lies here."""
-        if self._attendant is worker:
+        attendant = self._attendant
+        if attendant is not None and (attendant is worker or attendant is self._reserve):
             self._attendant = None
             if self._getters:
                 self._wake_getters()
+
+    def _wait_in_line(self, waiter: Waiter) -> None:
+        if self._getters and self._getters[-1] is self._reserve:
+            self._getters.appendleft(waiter)  # Among workers, who came first is of no interest.
+        else:
+            self._getters.append(waiter)
 
     def _append(self, item: T, size: int) -> None:
         self._store.append(item, size)

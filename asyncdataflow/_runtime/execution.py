@@ -12,7 +12,6 @@ import asyncio
 import functools
 import logging
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 from ..delivery import has_answered_source
@@ -24,10 +23,11 @@ from ..naming import describe_error
 from ..operators.combine import Zip
 from ..policy import Buffer
 from ..stats import RunState
-from .accounts import NO_BUFFERS, Accounts, unsettled
+from .accounts import NO_BUFFERS, Accounts, senders_into, unsettled
 from .alarms import Alarms
 from .build import build
-from .channel import Channel, Receiver
+from .channel import Receiver
+from .lane import closed
 from .leaving import described, settled
 from .parts import parts_of
 from .readiness import Readiness
@@ -207,15 +207,12 @@ class Execution:
                 self.fail(ShutdownTimeoutError(told))
 
     def _start(self) -> None:
-        senders: dict[Channel[Any], list[Work]] = {}
         for work in self.works:
             if work.calls.lane is not None:
                 work.calls.lane.on_broken = lambda error, work=work: self.fail(error, work)
             if work.group is not None:
                 work.group.serves = self._tasks.__setitem__
-            for channel in work.outlet.channels:
-                senders.setdefault(channel, []).append(work)
-        for channel, behind in senders.items():
+        for channel, behind in senders_into(self.works).items():
             channel.on_abandoned = lambda behind=behind: self._demand_gone(behind)
         if self.graph.buffered:
             self._accounts = Accounts(self.works, self.graph.buffered)
@@ -223,13 +220,21 @@ class Execution:
             self._accounts.drain(self.works)
         now = self.output.baton.clock()
         for work in self.works:
-            name = f"{self.name}: {work.stage.title}"
-            for loop in work.begin(self._runner, now):
-                task = self._loop.create_task(self._guard(work, loop), name=name)
-                self._tasks.setdefault(task, work)  # An eager one may serve another stage by now.
-                task.add_done_callback(self._buried)
+            for loop in work.begin(self._runner, now, self._recruit):
+                self._start_worker(work, loop)
         self._holding_open.close()
         self.readiness.watch(work.calls for work in self.works)
+
+    def _start_worker(self, work: Work, loop: Loop) -> None:
+        task = self._loop.create_task(self._guard(work, loop), name=f"{self.name}: {work.stage.title}")
+        self._tasks.setdefault(task, work)  # An eager one may serve another stage by now.
+        task.add_done_callback(self._buried)
+
+    def _recruit(self, work: Work, loop: Loop) -> None:
+        """Start one more worker, unless the others have been cancelled by now."""
+        if not work.leaving.asked:
+            work.alive += 1
+            self._start_worker(work, loop)
 
     async def _guard(self, work: Work, loop: Loop) -> None:
         """A worker's task: whatever it raises is dealt with here, and no task ever fails.
@@ -356,13 +361,7 @@ class Execution:
         """End workers, threads and processes; describe what has not ended by then."""
         left = await self._cancel_tasks(deadline)
         lanes = [work.calls.lane for work in self.works if work.calls.lane is not None]
-        threads = [ended for lane in lanes for ended in lane.shut()]
-        while any(not each.done() for each in threads) and self._loop.time() < deadline:
-            await settled(threads, deadline - self._loop.time())
-        for lane in lanes:
-            with suppress(asyncio.CancelledError):
-                left += await lane.close()
-        return left
+        return left + await closed(lanes, deadline)
 
     async def _cancel_tasks(self, deadline: float) -> list[str]:
         """Cancel until nothing is left or the deadline passes.

@@ -15,7 +15,7 @@ import functools
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Any
 
@@ -25,8 +25,9 @@ from .._threads.workshop import Workshop
 from ..errors import EndOfChannel, StageTimeoutError
 from ..policy import Buffer
 from .channel import Channel
+from .leaving import settled
 
-__all__ = ("Lane", "LaneIterator", "Target")
+__all__ = ("Lane", "LaneIterator", "Target", "closed")
 
 
 class Lane:
@@ -248,6 +249,19 @@ class Lane:
         self._busy -= 1
         if job.takes_place:
             self._place_in.send_nowait(None)
+
+
+async def closed(lanes: Sequence[Lane], deadline: float) -> list[str]:
+    """End the threads of several lanes side by side, and wait up to then; describe those that do not end."""
+    loop = asyncio.get_running_loop()
+    threads = [ended for lane in lanes for ended in lane.shut()]
+    while any(not each.done() for each in threads) and loop.time() < deadline:
+        await settled(threads, deadline - loop.time())
+    left: list[str] = []
+    for lane in lanes:
+        with suppress(asyncio.CancelledError):
+            left += await lane.close()
+    return left
 
 
 async def _in_time(future: asyncio.Future[Any], timeout: float) -> Any:

@@ -44,6 +44,11 @@ class Waits:
         self.workers = 0
         self.sum = 0.0
 
+    def begin(self, workers: int) -> None:
+        """So many begin to wait, each until it leaves the block without having entered it, or for good."""
+        self.workers += workers
+        self.sum -= workers * self.clock()
+
     def __enter__(self) -> None:
         """A worker waits in this block."""
         self.workers += 1

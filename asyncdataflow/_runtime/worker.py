@@ -31,6 +31,7 @@ from .plain import PlainLoop
 from .pull import NOTHING
 from .reading import Loop
 from .relay import Relay
+from .reserve import Reserve
 from .routed import RoutedLoop
 from .tally import AtWork
 from .together import write_together
@@ -60,6 +61,7 @@ class Work(Expanding):
     # Not of each: an object of thirty attributes costs several times as much.
     walked: tuple[Walked, int] | None = None
     _batches: Batches | None = None
+    _in_reserve = 0
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
@@ -92,11 +94,22 @@ class Work(Expanding):
         behind += 0 if self._batches is None else len(self._batches.collected)
         return behind + (0 if self._chunked is None else self._chunked.waiting)
 
-    def begin(self, runner: asyncio.Task[None] | None, now: float) -> list[Loop]:
-        """What its workers do, who start now, beside the run's own task."""
+    def begin(
+        self, runner: asyncio.Task[None] | None, now: float, recruit: Callable[[Work, Loop], None]
+    ) -> list[Loop]:
+        """What its workers do, who start now, beside the run's own task.
+
+        Args:
+            runner: That task.
+            now: What time it is.
+            recruit: Starts one more later, for an item that lies there.
+        """
         self.leaving.runner = runner
         self.meter.begun = now
         loops = self.loops()
+        if self._in_reserve:
+            start = functools.partial(recruit, self)
+            Reserve(self.inlets[0].channel, self.meter, loops[0], start).stand_by(self._in_reserve)
         self.alive = len(loops)
         self.calls.begin(self.alive)
         return loops
@@ -186,7 +199,11 @@ class Work(Expanding):
             sort = functools.partial(KeyedLoop, relay=self._relay, key=stage.key, keyed=self._keyed)
         elif sorted_:
             sort = functools.partial(OrderedLoop, relay=self._relay, order=self._order)
-        return [functools.partial(self._plain, lay, sort)] * stage.concurrency
+        loops: list[Loop] = [functools.partial(self._plain, lay, sort)]
+        if self.calls.workers_open:
+            return loops * stage.concurrency
+        self._in_reserve = stage.concurrency - 1
+        return loops
 
     def _routed(self, operator: ItemOperator) -> list[Loop]:
         """Of a stage that chooses where an item goes."""

@@ -24,11 +24,11 @@ MUTANTS = (
         "a worker that sleeps, or has ended, is still taken for one that will look again",
         "_runtime/edge.py",
         """\
-        if self._attendant is worker:
             self._attendant = None
+            if self._getters:
 """,
         """\
-        if self._attendant is worker:
+            if self._getters:
 """,
     ),
     Mutant(
@@ -68,5 +68,33 @@ MUTANTS = (
         "_runtime/by_key.py",
         "                if key in taken or baton.holder is not stretch:\n",
         "                if baton.holder is not stretch:\n",
+    ),
+    Mutant(
+        "started before those who wait",
+        "a further worker is started for an item although one sleeps that could have it",
+        "_runtime/edge.py",
+        "            self._getters.appendleft(waiter)",
+        "            self._getters.append(waiter)",
+    ),
+    Mutant(
+        "started beside the first",
+        "a second worker is started before the first has looked",
+        "_runtime/edge.py",
+        "        self._reserve = self._attendant = reserve\n",
+        "        self._reserve = reserve\n",
+    ),
+    Mutant(
+        "never takes what is promised",
+        "a worker that is started leaves the item for it promised",
+        "_runtime/reserve.py",
+        "        self._channel.accept()\n",
+        "",
+    ),
+    Mutant(
+        "reserve that does not wait",
+        "the time before a worker starts counts as work",
+        "_runtime/reserve.py",
+        "        self._meter.waiting.begin(workers)\n",
+        "        self._meter.waiting.begin(0)\n",
     ),
 )

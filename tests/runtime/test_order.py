@@ -104,7 +104,8 @@ def test_no_more_than_the_workers_work_and_no_more_than_as_many_again_wait(delay
     most += 2
     run = stream(len(delays), work, stage(sink, buffer=1))
     assert Counter(run_virtual(collected(run))) == Counter(range(len(delays)))
-    assert gauge.most == min(concurrency, len(delays)) or not any(delays)
+    # One that only gives way may be back before the next worker has started.
+    assert min(concurrency, sum(each > 0 for each in delays)) <= gauge.most <= concurrency
     assert not over
 
 

@@ -122,7 +122,7 @@ def test_what_fails_is_in_the_dead_letters_exactly_once():
     def in_one_of_both(results):
         assert sorted(results + [each.item for each in made[-1].items]) == list(range(COUNT))
 
-    report = simulate(make, check=in_one_of_both, seeds=30, faults=Faults(raises=0.1))
+    report = simulate(make, check=in_one_of_both, seeds=40, faults=Faults(raises=0.1))
     report.raise_for_failures()
     assert report.ended["completed"] > 10
 
