@@ -91,6 +91,7 @@ class KeyedLoop(Crew):
         return self._by_key
 
     async def _by_key(self, items: int) -> int:
+        self._baton.watch()  # Also where plain functions may hand back what is to be awaited.
         try:
             return await self._each(items)
         finally:

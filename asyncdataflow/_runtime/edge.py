@@ -51,7 +51,7 @@ class Waiter(Protocol):
         """It need not be told any more."""
 
     def set_result(self, promised: bool, /) -> None:
-        """An item is promised to it, or, with false, it may look for itself."""
+        """An item is promised to it, or, with false, it is sent away."""
 
 
 class Given(Generic[T]):
@@ -217,6 +217,19 @@ class Edge(Generic[T]):
         """
         self._reserve = self._attendant = reserve
         self._getters.extend(repeat(reserve, workers))
+
+    def call_up(self, workers: int) -> int:
+        """Up to so many of the reserve start without being promised an item; how many."""
+        called = 0
+        while called < workers and self._getters and self._getters[-1] is self._reserve:
+            self._getters.pop()
+            called += 1
+        return called
+
+    def disband(self) -> None:
+        """Nobody starts any more."""
+        self._reserve = self._attendant = None
+        self._getters.clear()
 
     def accept(self) -> None:
         """Whoever an item was promised to is there, and looks now; it may be another's."""

@@ -32,7 +32,7 @@ from .leaving import described, settled
 from .parts import parts_of
 from .readiness import Readiness
 from .resources import Resources
-from .supervise import not_an_ending, tell_of_further, unordered_cancel
+from .supervise import cancelled_from_outside, not_an_ending, tell_of_further, unordered_cancel
 from .worker import Loop, Work
 
 __all__ = ("GRACE", "Execution")
@@ -232,8 +232,8 @@ class Execution:
 
     def _recruit(self, work: Work, loop: Loop) -> None:
         """Start one more worker, unless the others have been cancelled by now."""
-        if not work.leaving.asked:
-            work.alive += 1
+        if work.alive and not work.leaving.asked:
+            work.recruited()
             self._start_worker(work, loop)
 
     async def _guard(self, work: Work, loop: Loop) -> None:
@@ -279,6 +279,8 @@ class Execution:
         """A worker has ended, or was cancelled before its first step; close what it was the last to use."""
         work = self._tasks.pop(task)
         self._cancelled.discard(task)
+        if task.cancelled() and not (work.leaving.asked or self._torn_down):
+            self.fail(cancelled_from_outside(), work)  # Before its first step, or its guard would know.
         work.buried()
         if not work.alive:
             for inlet in work.inlets:
@@ -359,9 +361,8 @@ class Execution:
 
     async def _bury(self, deadline: float) -> list[str]:
         """End workers, threads and processes; describe what has not ended by then."""
-        left = await self._cancel_tasks(deadline)
         lanes = [work.calls.lane for work in self.works if work.calls.lane is not None]
-        return left + await closed(lanes, deadline)
+        return await self._cancel_tasks(deadline) + await closed(lanes, deadline)
 
     async def _cancel_tasks(self, deadline: float) -> list[str]:
         """Cancel until nothing is left or the deadline passes.

@@ -45,7 +45,7 @@ class Waits:
         self.sum = 0.0
 
     def begin(self, workers: int) -> None:
-        """So many begin to wait, each until it leaves the block without having entered it, or for good."""
+        """So many begin to wait, as if each had entered the block."""
         self.workers += workers
         self.sum -= workers * self.clock()
 

@@ -225,6 +225,7 @@ class PlainLoop:
                 if result is none and stretch.usual is not None:
                     continue
                 if is_awaited(type(result)):
+                    self._baton.watch()  # Nobody knew before that this one may suspend.
                     result = await result
                 if result is not none:
                     self._usual = type(checked(result))

@@ -8,11 +8,11 @@ a stage of which a thousand may be at work at once begins with one task.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .channel import Channel
-from .meter import Meter
 from .reading import Loop
 
 __all__ = ("Reserve",)
@@ -23,25 +23,19 @@ class Reserve:
 
     Args:
         channel: Where they take items from.
-        meter: The stage's: they wait for items.
         loop: What one does.
         start: Called with that to start one.
     """
 
-    __slots__ = ("_channel", "_loop", "_meter", "_start")
+    __slots__ = ("_at_once", "_channel", "_context", "_loop", "_start")
 
-    def __init__(
-        self, channel: Channel[Any], meter: Meter, loop: Loop, start: Callable[[Loop], None]
-    ) -> None:
+    def __init__(self, channel: Channel[Any], loop: Loop, start: Callable[[Loop], None]) -> None:
         self._channel = channel
-        self._meter = meter
         self._loop = loop
         self._start = start
-
-    def stand_by(self, workers: int) -> None:
-        """So many wait from now on."""
-        self._channel.station(self, workers)
-        self._meter.waiting.begin(workers)
+        # The run's own, like that of the others: not that of whoever promises an item.
+        self._context = contextvars.copy_context()
+        self._at_once = 1
 
     def done(self) -> bool:
         """Nobody has to be started any more: what those who wait are told of is the end."""
@@ -49,12 +43,22 @@ class Reserve:
 
     def set_result(self, promised: bool) -> None:
         """An item is promised to one of them."""
+        assert promised, "only groups send away who waits"  # noqa: S101 - no stage of one has a reserve
         # Not now: with an eager task factory it would begin to work in the middle of what promises it.
-        asyncio.get_running_loop().call_soon(self._start, self._begin)
+        asyncio.get_running_loop().call_soon(self._begin, context=self._context)
 
-    def _begin(self) -> Coroutine[Any, Any, None]:
-        """The life of one."""
-        self._meter.waiting.__exit__()
+    def _begin(self) -> None:
+        """Start it, and more beside it, twice as many each time, if so many items lie there.
+
+        One after the other, each woken by the one before, a thousand would take as many turns of the loop.
+        """
+        self._start(self._promised)
+        for _ in range(self._channel.call_up(min(self._at_once - 1, self._channel.ready))):
+            self._start(self._loop)
+        self._at_once *= 2
+
+    def _promised(self) -> Coroutine[Any, Any, None]:
+        """The life of one to whom an item is promised."""
         self._channel.baton.drop()
         self._channel.accept()
         return self._loop()

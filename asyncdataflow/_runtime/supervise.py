@@ -23,6 +23,7 @@ __all__ = (
     "Counters",
     "Supervisor",
     "TrackedSupervisor",
+    "cancelled_from_outside",
     "not_an_ending",
     "own_cancel",
     "tell_of_further",
@@ -197,9 +198,12 @@ def not_an_ending(error: Exception) -> Exception:
 def unordered_cancel(error: asyncio.CancelledError) -> StageCancelledError:
     """The error to make of a worker's end by a ``CancelledError`` that the runtime did not ask for."""
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        return StageCancelledError("a worker was cancelled from outside")
-    return own_cancel(error)
+    return cancelled_from_outside() if task is not None and task.cancelling() else own_cancel(error)
+
+
+def cancelled_from_outside() -> StageCancelledError:
+    """The error to end a run with of which somebody has cancelled a task."""
+    return StageCancelledError("a worker was cancelled from outside")
 
 
 def own_cancel(error: asyncio.CancelledError) -> StageCancelledError:

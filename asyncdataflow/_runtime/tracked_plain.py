@@ -65,6 +65,7 @@ class TrackedLoop(PlainLoop):
                     result = None  # Else it lives until the next one is made.
                     continue
                 if is_awaited(type(result)):
+                    self._baton.watch()  # Nobody knew before that this one may suspend.
                     result = await result
                 if result is not none:
                     self._usual = type(checked(result))

@@ -97,22 +97,23 @@ class Work(Expanding):
     def begin(
         self, runner: asyncio.Task[None] | None, now: float, recruit: Callable[[Work, Loop], None]
     ) -> list[Loop]:
-        """What its workers do, who start now, beside the run's own task.
-
-        Args:
-            runner: That task.
-            now: What time it is.
-            recruit: Starts one more later, for an item that lies there.
-        """
+        """What its workers do, who start now, beside the run's own task; ``recruit`` starts one later."""
         self.leaving.runner = runner
         self.meter.begun = now
         loops = self.loops()
         if self._in_reserve:
             start = functools.partial(recruit, self)
-            Reserve(self.inlets[0].channel, self.meter, loops[0], start).stand_by(self._in_reserve)
+            channel = self.inlets[0].channel
+            channel.station(Reserve(channel, loops[0], start), self._in_reserve)
+            self.meter.waiting.begin(self._in_reserve)
         self.alive = len(loops)
         self.calls.begin(self.alive)
         return loops
+
+    def recruited(self) -> None:
+        """One more of its workers starts, which has waited until now."""
+        self.alive += 1
+        self.meter.waiting.__exit__()
 
     def buried(self) -> None:
         """One of its workers has ended; it waits for good, until the last has."""
@@ -155,6 +156,8 @@ class Work(Expanding):
             self.meter.ended = self.meter.clock()
         for channel in self.outlet.channels:
             channel.on_abandoned = None
+        if self._in_reserve:
+            self.inlets[0].channel.disband()
         self.calls.let_go()
         if self.calls.lane is not None:
             self.calls.lane.on_broken = None

@@ -93,8 +93,8 @@ MUTANTS = (
     Mutant(
         "reserve that does not wait",
         "the time before a worker starts counts as work",
-        "_runtime/reserve.py",
-        "        self._meter.waiting.begin(workers)\n",
-        "        self._meter.waiting.begin(0)\n",
+        "_runtime/worker.py",
+        "            self.meter.waiting.begin(self._in_reserve)\n",
+        "            self.meter.waiting.begin(0)\n",
     ),
 )
