@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from ..errors import EndOfChannel, WouldBlock
 from ..policy import Buffer, Overflow
 from ..stats import ChannelStatistics
-from .baton import Baton
+from .baton import Baton, Tally
 from .clock import Turn, time_of
 from .meter import UNCOUNTED, Meter
 from .sending import Sending
@@ -190,10 +190,8 @@ class Channel(Sending[T]):
 
     def end(self) -> None:
         """End it although senders may be left, whose workers were left behind."""
-        self.baton.drop()
         self._senders = 0
-        if not self._store.items:
-            self._wake_all_getters()
+        self.sender_closed()
 
     def receiver_closed(self) -> None:
         """One receiver fewer; with the last, what lies there is let go and senders are told."""
@@ -218,13 +216,15 @@ class Sender(Generic[T]):
     Attributes:
         channel: As given.
         meter: Where it is counted how long who sends here waits, where that is.
+        tally: What who sends here has taken and sent, where that is counted.
     """
 
-    __slots__ = ("_open", "channel", "meter")
+    __slots__ = ("_open", "channel", "meter", "tally")
 
     def __init__(self, channel: Channel[T]) -> None:
         self.channel = channel
         self.meter: Meter | None = None
+        self.tally: Tally | None = None
         self._open = True
 
     @property
@@ -234,7 +234,7 @@ class Sender(Generic[T]):
 
     def _share(self) -> int:
         """Of a channel that others send into as well."""
-        return self.channel.share(self)
+        return self.channel.share(self, self.tally)
 
     def put(self, item: T) -> bool:
         """Send if that needs no waiting; false where it does."""

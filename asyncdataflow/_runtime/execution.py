@@ -302,10 +302,10 @@ class Execution:
     def _demand_gone(self, works: list[Work]) -> None:
         """Retire those of whose results nobody wants any more."""
         for work in works:
-            channels = work.outlet.channels
-            unwanted = channels and all(each.abandoned for each in channels)
-            if work.alive and not work.retired and unwanted and not self._accounts.stop_pulling(work):
-                self._retire(work)
+            if work.alive and not work.retired and work.outlet.channels:  # Most have ended by then.
+                wanted = any(not each.abandoned for each in work.outlet.channels)
+                if not wanted and not self._accounts.stop_pulling(work):
+                    self._retire(work)
 
     def _retire(self, unwanted: Work | None) -> None:
         if unwanted is not None:

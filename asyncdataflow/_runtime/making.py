@@ -82,7 +82,7 @@ class Making:
             self.meter.waits_at_several()
         for inlet in inlets:
             inlet.channel.meter = self.meter
-        outlet.counts(self.meter)
+        outlet.counts(self.meter, self.counters)
         if dead_letters is not None:
             dead_letters.meter = self.meter
         self.limiter = None if stage.rate is None else Limiter(stage.rate, self._loop)

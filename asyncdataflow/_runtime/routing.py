@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ..errors import ChannelClosed
 from ..operators.protocol import ALL, ANY, Delivery
-from .baton import Way
+from .baton import Tally, Way
 from .channel import Channel, Sender
 from .fan import Fan
 from .forks import Forks
@@ -73,8 +73,8 @@ class Outlet(Protocol):
         Raises ``ChannelClosed`` where no branch wants more.
         """
 
-    def counts(self, meter: Meter) -> None:
-        """Count there how long workers wait to send."""
+    def counts(self, meter: Meter, tally: Tally) -> None:
+        """Count there how long workers wait to send; it is told here what they have taken and sent."""
 
     def close(self) -> None:
         """Send no more."""
@@ -129,7 +129,7 @@ class Discard:
         """Let them go."""
         return 0
 
-    def counts(self, meter: Meter) -> None:
+    def counts(self, meter: Meter, tally: Tally) -> None:
         """Nobody waits."""
 
     def close(self) -> None:
@@ -215,9 +215,9 @@ class Results:
             raise ChannelClosed(channel.name)
         return absent
 
-    def counts(self, meter: Meter) -> None:
+    def counts(self, meter: Meter, tally: Tally) -> None:
         """For room in the output edge."""
-        self._sender.meter = meter
+        self._sender.meter, self._sender.tally = meter, tally
 
     def close(self) -> None:
         """Close the sender."""
@@ -332,10 +332,10 @@ class Edges:
     def _nobody_left(self) -> ChannelClosed:
         return ChannelClosed(", ".join(each.name for each in self.channels))
 
-    def counts(self, meter: Meter) -> None:
+    def counts(self, meter: Meter, tally: Tally) -> None:
         """For room in any edge."""
         for sender in self._all:
-            sender.meter = meter
+            sender.meter, sender.tally = meter, tally
 
     def close(self) -> None:
         """Close every sender."""

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from ..errors import ChannelClosed
 from ..policy import Buffer, Overflow
-from .baton import Baton
+from .baton import Baton, Tally
 from .edge import LATER, Edge
 
 __all__ = ("Sending",)
@@ -43,6 +43,7 @@ class Sending(Edge[T]):
         self._looked: set[int] = set()
         self._lookers = 0
         self._looked_at = 0
+        self._told: dict[int, tuple[int, int]] = {}
 
     def wake_senders_soon(self) -> None:
         """Promise the slots that will be free when the loop is given back to those who wait for one."""
@@ -67,16 +68,18 @@ class Sending(Edge[T]):
             self.baton.drop()
         return 0 if self._putters or self._abandoned else self._store.room
 
-    def share(self, sender: object) -> int:
+    def share(self, sender: object, tally: Tally | None = None) -> int:
         """As :meth:`free`; of several senders one is told of no more than leaves the others as much.
 
-        Whoever looked since, or before, the last item was taken out is one of them.
+        Whoever looked since, or before, the last item was taken out is one of them. One who takes
+        items and sends none, as most that end a flow, has no need of a share.
 
         Args:
             sender: Who looks.
+            tally: What it has taken and sent so far.
         """
         free = self.free()
-        if self._senders < 2:
+        if self._senders < 2 or (tally is not None and self._sends_nothing(sender, tally)):
             return free
         if self._looked_at != self._taken:
             self._looked_at, self._lookers = self._taken, len(self._looked)
@@ -84,6 +87,12 @@ class Sending(Edge[T]):
         self._looked.add(id(sender))  # Not itself: it has this edge.
         share = -(-self._capacity // max(self._lookers, len(self._looked)))
         return min(free, max(share, _LEAST_SHARE))
+
+    def _sends_nothing(self, sender: object, tally: Tally) -> bool:
+        """It has taken items since it last looked, and sent none."""
+        received, sent = self._told.get(id(sender), (tally.received, 0))
+        self._told[id(sender)] = tally.received, tally.sent
+        return received != tally.received and sent == tally.sent
 
     @property
     def is_full(self) -> bool:

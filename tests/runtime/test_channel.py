@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from asyncdataflow._runtime.channel import Channel
+from asyncdataflow._runtime.supervise import Counters
 from asyncdataflow.errors import BufferFullError, ChannelClosed, EndOfChannel, WouldBlock
 from asyncdataflow.policy import Buffer, Overflow
 from asyncdataflow.testing.seeded_loop import quiet
@@ -441,6 +442,26 @@ async def test_no_share_is_less_than_is_worth_it_while_there_is_as_much():
     for each in range(11):
         sender.send_nowait(each)
     assert channel.share(4) == 5
+
+
+async def test_who_takes_items_and_sends_nothing_has_no_share_until_it_sends():
+    channel, sender, _ = opened(90)
+    for _ in range(9):
+        channel.sender()
+    filtering, tally = "one that filters", Counters()
+    for each in range(9):
+        channel.share(each)
+    told = [channel.share(filtering, tally)]
+    told.append(channel.share(filtering, tally))  # It had nothing to take.
+    tally.received += 9
+    told.append(channel.share(filtering, tally))
+    sender.send_nowait("a")
+    tally.received += 9
+    tally.sent += 1
+    told.append(channel.share(filtering, tally))
+    tally.received += 8
+    told.append(channel.share(filtering, tally))
+    assert told == [9, 9, 90, 9, 89]
 
 
 @pytest.mark.parametrize("options", [{"bytes": 100}, {"overflow": Overflow.DROP_OLDEST}], ids=repr)

@@ -146,3 +146,39 @@ def test_a_source_that_asks_the_run_sees_what_it_has_sent_to_every_branch(looks_
 
     run_virtual(main())
     assert seen == [looks_at] * 3
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("branches", [1, 20])
+def test_branches_that_end_in_sinks_do_not_share_a_room_that_none_of_them_fills(branches, fuse):
+    """All of them may send to the run: shares of its edge would be stretches of eight items."""
+    turns = 0
+
+    async def numbers(count):
+        for number in range(count):
+            yield number
+
+    async def same(item):
+        return item
+
+    def sink(_):
+        async def keep(item):
+            pass
+
+        return keep
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def main():
+        counting = asyncio.create_task(count_turns())
+        flow = DataFlow((numbers, tuple((same, sink(branch)) for branch in range(branches))), fuse=fuse)
+        async with flow.stream({"count": 12_800}) as run:
+            await run.wait()
+        counting.cancel()
+
+    asyncio.run(main())
+    assert turns < 12_800 / 128 * 8, turns

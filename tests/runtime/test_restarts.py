@@ -72,15 +72,23 @@ async def taken(item):
     """Taken, and nothing made of it."""
 
 
-def test_it_is_given_up_while_its_puller_gives_way_to_the_others():
+async def taken_with_a_pause(item):
+    """Taken; the last of nine later than the others."""
+    if item % 9 == 8:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("sink", [taken, taken_with_a_pause])
+def test_it_is_given_up_while_its_puller_gives_way_to_the_others(sink):
     """Its failure comes in between two waits for a message, of which the next would last for ever."""
 
     def make():
         source = Losing(40, silent=27, deaf=18)
         restart = Restart(first=0.01, settle=0.1)
-        return DataFlow((stage(source, restart=restart), stage(taken, buffer=9)), fuse=False)
+        return DataFlow((stage(source, restart=restart), stage(sink, buffer=9)), fuse=False)
 
-    simulate(make, seeds=range(30)).raise_for_failures()
+    simulate(make, seeds=range(60)).raise_for_failures()
 
 
 HOWS = {
