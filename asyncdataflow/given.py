@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from .abc import Instrument
 from .engine import Engine
 from .errors import DefinitionError, ParameterError
 from .graph import Graph
-from .naming import describe_item
+from .naming import callable_name, describe_item
 
 __all__ = (
     "as_params",
@@ -72,7 +73,20 @@ def joined_resources(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict
                 f"resources[{name!r}]: a dataflow in the definition brings another one of that name; "
                 "give one of them another name"
             )
+    for name, resource in outer.items():
+        _check_resource(name, resource)
     return {**inner, **outer}
+
+
+def _check_resource(name: str, resource: Any) -> None:
+    """Refuse what would be passed on as a generator, which nobody has begun and nobody closes."""
+    is_async = inspect.isasyncgenfunction(resource)
+    if is_async or inspect.isgeneratorfunction(resource):
+        decorator = "asynccontextmanager" if is_async else "contextmanager"
+        raise DefinitionError(
+            f"resources[{name!r}] ({callable_name(resource)}): a generator function is no context manager; "
+            f"decorate it with contextlib.{decorator}"
+        )
 
 
 def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

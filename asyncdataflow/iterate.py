@@ -7,12 +7,13 @@ import contextvars
 import sys
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Set
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 from ._runtime.run import Run
+from .closing import leave
 from .errors import UnsettledError
 from .naming import annotate, describe_error
 
@@ -38,6 +39,7 @@ class SyncRun(Iterator[T], Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._behind: set[asyncio.Task[None]] = set()
         self._consumer: int | None = None
         self._lock = threading.RLock()
 
@@ -129,7 +131,7 @@ class SyncRun(Iterator[T], Generic[T]):
                 # Not waited for: the collector may run in any thread, even the loop's own.
                 loop, run = self._loop, self._run
                 if loop is not None and run is not None and not sys.is_finalizing():
-                    loop.call_soon_threadsafe(_end_later, loop, run)
+                    loop.call_soon_threadsafe(_end_later, loop, run, self._behind)
 
     def _start(self) -> tuple[Run[T], asyncio.AbstractEventLoop]:
         if self._run is None or self._loop is None:
@@ -137,7 +139,10 @@ class SyncRun(Iterator[T], Generic[T]):
             # The run sees the context variables of whoever iterates.
             context = contextvars.copy_context()
             self._thread = threading.Thread(
-                target=context.run, args=(_serve, loop), name="asyncdataflow iterate", daemon=True
+                target=context.run,
+                args=(_serve, loop, self._behind),
+                name="asyncdataflow iterate",
+                daemon=True,
             )
             self._thread.start()
             self._loop, self._run = loop, self._make()
@@ -155,15 +160,20 @@ class SyncRun(Iterator[T], Generic[T]):
 
     def _end_thread(self) -> None:
         self._closed = True
-        if self._loop is not None and self._thread is not None:
+        if self._loop is not None and self._run is not None and self._thread is not None:
+            self._behind |= self._run.left_behind
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
 
 
-def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any]) -> None:
+def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any], behind: set[asyncio.Task[None]]) -> None:
+    def stop(_: object) -> None:
+        behind.update(run.left_behind)
+        loop.stop()
+
     dropped = UnsettledError("the iteration was dropped")
     closing = loop.create_task(_outcome(_left_with(dropped), run))
-    closing.add_done_callback(lambda _: loop.stop())
+    closing.add_done_callback(stop)
 
 
 def _left_with(error: BaseException | None) -> Callable[[Run[Any]], Awaitable[Any]]:
@@ -181,15 +191,18 @@ async def _outcome(
         return None, error
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _serve(loop: asyncio.AbstractEventLoop, behind: Set[asyncio.Task[None]]) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
         # Whoever waits in another thread for an answer gets it.
-        answering = asyncio.all_tasks(loop)
+        answering = asyncio.all_tasks(loop) - behind
         if answering:
             loop.run_until_complete(asyncio.wait(answering))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+        if asyncio.all_tasks(loop):
+            leave(loop)
+        else:
+            asyncio.set_event_loop(None)
+            loop.close()

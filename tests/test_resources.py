@@ -380,3 +380,20 @@ def test_a_slow_close_is_not_cut_off_by_a_second_cancellation(ledger):
             assert "closed" in ledger or not [each for each in ledger if "worker" in each]
 
     asyncio.run(main())
+
+
+async def an_async_generator():
+    yield "pool"
+
+
+def a_generator():
+    yield "pool"
+
+
+@pytest.mark.parametrize(
+    ("make", "decorator"), [(an_async_generator, "asynccontextmanager"), (a_generator, "contextmanager")]
+)
+def test_a_generator_function_that_is_no_context_manager_is_refused(make, decorator):
+    told = rf"resources\['db'\] \({make.__name__}\): .*decorate it with contextlib.{decorator}$"
+    with pytest.raises(DefinitionError, match=told):
+        DataFlow((numbers, str), resources={"db": make})

@@ -216,7 +216,7 @@ class Sender(Generic[T]):
     Attributes:
         channel: As given.
         meter: Where it is counted how long who sends here waits, where that is.
-        tally: What who sends here has taken and sent, where that is counted.
+        tally: What who sends here has done with and sent, where that is counted.
     """
 
     __slots__ = ("_open", "channel", "meter", "tally")

@@ -211,20 +211,17 @@ class Edge(Generic[T]):
             self._wake_getters()
 
     def station(self, reserve: Waiter, workers: int) -> None:
-        """So many workers start when they are needed: each other one who waits is woken before.
-
-        Nor is one needed before the worker that does start has looked, and attends or leaves.
-        """
+        """So many workers start when nobody else waits, and the one that does start has looked."""
         self._reserve = self._attendant = reserve
         self._getters.extend(repeat(reserve, workers))
 
     def call_up(self, workers: int) -> int:
         """Up to so many of the reserve start without being promised an item; how many."""
-        called = 0
-        while called < workers and self._getters and self._getters[-1] is self._reserve:
+        for called in range(workers):
+            if not self._getters or self._getters[-1] is not self._reserve:
+                return called
             self._getters.pop()
-            called += 1
-        return called
+        return workers
 
     def disband(self) -> None:
         """Nobody starts any more."""

@@ -60,6 +60,7 @@ class Execution:
     Attributes:
         readiness: Whether all is open.
         output: The output edge.
+        tasks: Its workers, and what they work on; once it has ended, those that were left behind.
         tracks: Items are tracked, because a source is answered, or they are followed.
         completed: It came to its end by itself, drained maybe, and not because it was stopped.
     """
@@ -78,8 +79,7 @@ class Execution:
     ) -> None:
         self.name, self.graph, self.completed = name, graph, False
         self.state: RunState = "running"
-        self.failures: list[BaseException] = []
-        self.works: list[Work] = []
+        self.failures, self.works = list[BaseException](), list[Work]()
         self._params, self._items, self._loop = params, items, asyncio.get_running_loop()
         self._build = functools.partial(build, fused=fused, following=following)
         self._parts = parts_of(self._loop)
@@ -93,8 +93,7 @@ class Execution:
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._waiting: set[asyncio.Future[None]] = set()
         self._turned: asyncio.Future[None] = self._loop.create_future()
-        self._tasks: dict[asyncio.Task[None], Work] = {}
-        self._cancelled: set[asyncio.Task[None]] = set()
+        self.tasks, self._cancelled = dict[asyncio.Task[None], Work](), set[asyncio.Task[None]]()
         self._grace = self._patience = GRACE
         self._accounts, self._alarms = NO_BUFFERS, Alarms(self._loop)
         self.tracks = following is not None or graph.kept(has_answered_source)
@@ -102,6 +101,8 @@ class Execution:
         # Known before it is made: a task of an eager factory runs at once.
         self._runner: asyncio.Task[None] | None = None
         self._runner = self._loop.create_task(self._run(), name=f"{name} runner")
+        for work in self.works:
+            work.leaving.runner = self._runner
         # Not only in the runner itself: cancelled before its first step, it would never run.
         self._runner.add_done_callback(self._end)
         self._parts.begun(self)
@@ -211,7 +212,7 @@ class Execution:
             if work.calls.lane is not None:
                 work.calls.lane.on_broken = lambda error, work=work: self.fail(error, work)
             if work.group is not None:
-                work.group.serves = self._tasks.__setitem__
+                work.group.serves = self.tasks.__setitem__
         for channel, behind in senders_into(self.works).items():
             channel.on_abandoned = lambda behind=behind: self._demand_gone(behind)
         if self.graph.buffered:
@@ -227,7 +228,7 @@ class Execution:
 
     def _start_worker(self, work: Work, loop: Loop) -> None:
         task = self._loop.create_task(self._guard(work, loop), name=f"{self.name}: {work.stage.title}")
-        self._tasks.setdefault(task, work)  # An eager one may serve another stage by now.
+        self.tasks.setdefault(task, work)  # An eager one may serve another stage by now.
         task.add_done_callback(self._buried)
 
     def _recruit(self, work: Work, loop: Loop) -> None:
@@ -246,7 +247,7 @@ class Execution:
                 await loop()
             finally:
                 task = asyncio.current_task(self._loop)
-                work = work if task is None else self._tasks.get(task, work)
+                work = work if task is None else self.tasks.get(task, work)
             if not work.leaving.asked and task is not None:
                 self._finished(task)
         except UnevenZipError as error:
@@ -270,14 +271,13 @@ class Execution:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         """A worker is at its end by itself; what is behind it need not wait for a callback."""
-        # One of an eager factory may be at its end before it is known.
-        if task in self._tasks:
+        if task in self.tasks:  # One of an eager factory may be at its end before it is known.
             task.remove_done_callback(self._buried)
             self._buried(task)
 
     def _buried(self, task: asyncio.Task[None]) -> None:
         """A worker has ended, or was cancelled before its first step; close what it was the last to use."""
-        work = self._tasks.pop(task)
+        work = self.tasks.pop(task)
         self._cancelled.discard(task)
         if task.cancelled() and not (work.leaving.asked or self._torn_down):
             self.fail(cancelled_from_outside(), work)  # Before its first step, or its guard would know.
@@ -289,7 +289,7 @@ class Execution:
             if work.dead_letters is not None:
                 work.dead_letters.close()
             self._retire(self._accounts.ended(work, draining=self.state == "draining"))
-        if not self._tasks:
+        if not self.tasks:
             self._turn()
         elif self.tracks and self.output.ended():
             self.nothing_under_way()
@@ -297,7 +297,7 @@ class Execution:
     def nothing_under_way(self) -> None:
         """The consumer has had every result: sources that wait to hear of a message hear it now or never."""
         if self.tracks:
-            self._accounts.check(self.works, self._tasks.values(), self.output)
+            self._accounts.check(self.works, self.tasks.values(), self.output)
 
     def _demand_gone(self, works: list[Work]) -> None:
         """Retire those of whose results nobody wants any more."""
@@ -310,7 +310,7 @@ class Execution:
     def _retire(self, unwanted: Work | None) -> None:
         if unwanted is not None:
             unwanted.retired = True
-            self._cancel(task for task, of in self._tasks.items() if of is unwanted)
+            self._cancel(task for task, of in self.tasks.items() if of is unwanted)
             self._alarms.set(self._grace, self._end_with_retired)
 
     @property
@@ -320,8 +320,8 @@ class Execution:
 
     def _end_with_retired(self) -> None:
         """When only retired workers are left that do not end, they are buried as on stop."""
-        retired = sum(work.retired for work in self._tasks.values())
-        if retired == len(self._tasks):
+        retired = sum(work.retired for work in self.tasks.values())
+        if retired == len(self.tasks):
             self._patience = self._grace / 10  # They had their grace.
             self._turn()
         elif retired:
@@ -338,11 +338,11 @@ class Execution:
         for task in tasks:
             if task not in self._cancelled:
                 self._cancelled.add(task)
-                self._tasks[task].leaving.cancel(task, again=not self._torn_down)
+                self.tasks[task].leaving.cancel(task, again=not self._torn_down)
 
     def _cut_sources(self) -> None:
         """Sources that still wait at an await for their next item are not waited for."""
-        self._cancel([task for task, work in self._tasks.items() if work.may_be_cut])
+        self._cancel([task for task, work in self.tasks.items() if work.may_be_cut])
         for work in self.works:
             work.cut()
 
@@ -370,15 +370,15 @@ class Execution:
         Downstream first, so that nobody sees an input end that did not end. Half of the grace is
         for clean-up that awaits; the rest is halved again and again, for stages that swallow it.
         """
-        self._cancel(list(reversed(self._tasks)))
-        while self._tasks:
+        self._cancel(list(reversed(self.tasks)))
+        while self.tasks:
             remaining = deadline - self._loop.time()
-            await settled(list(self._tasks), remaining / 2)
+            await settled(list(self.tasks), remaining / 2)
             if remaining < self._grace / 64:
                 break
-            for task in reversed(self._tasks):
-                self._tasks[task].leaving.insist(task)
-        return [described(task, work.stage) for task, work in self._tasks.items()]
+            for task in reversed(self.tasks):
+                self.tasks[task].leaving.insist(task)
+        return [described(task, work.stage) for task, work in self.tasks.items()]
 
     def _end(self, _: object = None) -> None:
         self._alarms.clear()

@@ -44,10 +44,10 @@ class Waits:
         self.workers = 0
         self.sum = 0.0
 
-    def begin(self, workers: int) -> None:
+    def begin(self, workers: int, now: float) -> None:
         """So many begin to wait, as if each had entered the block."""
         self.workers += workers
-        self.sum -= workers * self.clock()
+        self.sum -= workers * now
 
     def __enter__(self) -> None:
         """A worker waits in this block."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final
 
 from ..errors import ResultError
@@ -37,7 +37,10 @@ async def settled_and_checked(result: Any) -> Any:
 
 
 def checked(result: Any) -> Any:
-    """The result, unless it is a generator object."""
+    """The result, unless it is a generator object, or a coroutine that nobody has awaited."""
+    if type(result) is CoroutineType:
+        result.close()
+        raise ResultError("the stage returned a coroutine object; write return await … for its result")
     if type(result) in _GENERATORS:
         if isinstance(result, GeneratorType):
             result.close()

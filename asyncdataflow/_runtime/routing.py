@@ -74,7 +74,7 @@ class Outlet(Protocol):
         """
 
     def counts(self, meter: Meter, tally: Tally) -> None:
-        """Count there how long workers wait to send; it is told here what they have taken and sent."""
+        """Count there how long workers wait to send; it is told here what they have done with and sent."""
 
     def close(self) -> None:
         """Send no more."""

@@ -109,8 +109,14 @@ class Run(AsyncIterator[T], Generic[T]):
         """What went wrong so far, the first failure first."""
         return [] if self._execution is None else list(self._execution.failures)
 
+    @property
+    def left_behind(self) -> frozenset[asyncio.Task[None]]:
+        """Workers that swallow their cancellation, of a run that has ended without them."""
+        execution = self._execution
+        return frozenset() if execution is None or not execution.ended.done() else frozenset(execution.tasks)
+
     async def __aenter__(self) -> Run[T]:
-        """Start."""
+        """Start; a run serves once, and entered behind its end it is at its end."""
         self._started()
         return self
 

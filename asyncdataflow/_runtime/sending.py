@@ -71,12 +71,12 @@ class Sending(Edge[T]):
     def share(self, sender: object, tally: Tally | None = None) -> int:
         """As :meth:`free`; of several senders one is told of no more than leaves the others as much.
 
-        Whoever looked since, or before, the last item was taken out is one of them. One who takes
-        items and sends none, as most that end a flow, has no need of a share.
+        Whoever looked since, or before, the last item was taken out is one of them. One who has
+        done with items and sent none, as most that end a flow, has no need of a share.
 
         Args:
             sender: Who looks.
-            tally: What it has taken and sent so far.
+            tally: What it has done with and sent so far.
         """
         free = self.free()
         if self._senders < 2 or (tally is not None and self._sends_nothing(sender, tally)):
@@ -89,10 +89,10 @@ class Sending(Edge[T]):
         return min(free, max(share, _LEAST_SHARE))
 
     def _sends_nothing(self, sender: object, tally: Tally) -> bool:
-        """It has taken items since it last looked, and sent none."""
-        received, sent = self._told.get(id(sender), (tally.received, 0))
-        self._told[id(sender)] = tally.received, tally.sent
-        return received != tally.received and sent == tally.sent
+        """It has done with items since it last looked, and sent none."""
+        settled, sent = self._told.get(id(sender), (tally.settled, 0))
+        self._told[id(sender)] = tally.settled, tally.sent
+        return settled != tally.settled and sent == tally.sent
 
     @property
     def is_full(self) -> bool:

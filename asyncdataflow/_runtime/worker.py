@@ -105,7 +105,7 @@ class Work(Expanding):
             start = functools.partial(recruit, self)
             channel = self.inlets[0].channel
             channel.station(Reserve(channel, loops[0], start), self._in_reserve)
-            self.meter.waiting.begin(self._in_reserve)
+            self.meter.waiting.begin(self._in_reserve, now)
         self.alive = len(loops)
         self.calls.begin(self.alive)
         return loops

@@ -10,11 +10,11 @@ from typing import Final
 
 import click
 
+from ..closing import close
 from ..errors import DefinitionError, ParameterError, ShutdownTimeoutError
 from ..naming import annotate
 from .arguments import Asked, Prepared, flow_arguments, prepare, seconds
 from .calls import serve_calls
-from .closing import close
 from .failure import FAILED, reported
 from .output import Results
 from .parent import parent_option

@@ -94,7 +94,7 @@ MUTANTS = (
         "reserve that does not wait",
         "the time before a worker starts counts as work",
         "_runtime/worker.py",
-        "            self.meter.waiting.begin(self._in_reserve)\n",
-        "            self.meter.waiting.begin(0)\n",
+        "            self.meter.waiting.begin(self._in_reserve, now)\n",
+        "            self.meter.waiting.begin(0, now)\n",
     ),
 )

@@ -36,8 +36,8 @@ MUTANTS = (
         "stop of one worker",
         "when nobody wants more of a stage, one of its workers is cancelled and the others are not",
         "_runtime/execution.py",
-        "            self._cancel(task for task, of in self._tasks.items() if of is unwanted)\n",
-        "            self._cancel([task for task, of in self._tasks.items() if of is unwanted][:1])\n",
+        "            self._cancel(task for task, of in self.tasks.items() if of is unwanted)\n",
+        "            self._cancel([task for task, of in self.tasks.items() if of is unwanted][:1])\n",
     ),
     Mutant(
         "closed by the first worker",

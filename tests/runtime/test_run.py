@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 from asyncdataflow import DataFlow, Run, stage, take
-from asyncdataflow.errors import BusyRunError
+from asyncdataflow.errors import BusyRunError, ResultError
 from asyncdataflow.testing.virtual_clock import run_virtual
 
 pytestmark = pytest.mark.usefixtures("both_ways")
@@ -67,6 +67,15 @@ async def test_a_run_goes_from_new_to_running_to_ended():
         seen.append(run.state)
     seen.append(run.state)
     assert (seen[0], seen[1], seen[-1]) == ("new", "running", "ended")
+
+
+@pytest.mark.parametrize("options", [{}, {"concurrency": 2}, {"timeout": 5}], ids=repr)
+async def test_a_coroutine_that_a_stage_forgot_to_await_is_no_result(options):
+    async def forgets(number):
+        return double(number)
+
+    with pytest.raises(ResultError, match="returned a coroutine object; write return await"):
+        await DataFlow((numbers, stage(forgets, **options))).run()
 
 
 async def test_its_states_on_the_way_out(endless):

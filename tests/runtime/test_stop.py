@@ -406,3 +406,27 @@ def test_asyncio_run_on_its_way_out_makes_no_failure():
     for _ in range(10):
         asyncio.run(main())
     assert [(run.state, run.failures) for run in runs] == [("ended", [])] * 10
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no eager tasks yet")
+def test_a_loop_that_ends_around_a_run_of_eager_tasks_has_cancelled_nothing_that_is_an_error():
+    """Which task is the run's own has to be known although it runs before it is known to anybody."""
+    runs = []
+
+    async def waits(number):
+        await asyncio.Event().wait()
+
+    async def consume():
+        async with runs[0] as run:
+            await run.wait()
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        runs.append(DataFlow((few, waits)).stream())
+        consumer = asyncio.create_task(consume())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return consumer
+
+    asyncio.run(main())
+    assert runs[0].failures == []
