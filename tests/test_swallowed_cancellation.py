@@ -65,7 +65,7 @@ def test_the_error_comes_out_and_what_is_left_is_named(started, way):
 
 
 def test_what_is_left_otherwise_is_waited_for(started):
-    """Of a task that a stage has started the flow knows nothing: it has the time that ``asyncio.run`` gives."""
+    """Of a task that a stage has started the flow knows nothing: it has the time that it needs."""
     program = started("""
         import asyncio
         from asyncdataflow import DataFlow
