@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from ..errors import CorruptStorageError
-from .storage import named_errors, replace_file
+from .storage import named_errors, remove_stale_drafts, replace_file
 
 __all__ = ("PositionsFile", "read_position", "write_position")
 
@@ -41,10 +41,13 @@ class PositionsFile:
     def load(self) -> dict[Hashable, Any]:
         """The positions of all partitions; none where there is no file.
 
+        What a process left beside it that was killed while it saved is removed.
+
         Raises:
             CorruptStorageError: It is not such a file. Nobody then knows where to go on.
             StorageError: It cannot be read.
         """
+        remove_stale_drafts(self._path)
         try:
             with named_errors(f"{self._path}: reading the positions"):
                 try:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
+from typing import Final
 
 from ..errors import StorageError, StorageFullError
 
-__all__ = ("named_errors", "replace_file", "sync_folder", "write_all")
+__all__ = ("named_errors", "remove_stale_drafts", "replace_file", "sync_folder", "write_all")
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_STALE: Final = 3600.0
+"""Seconds after which nobody is still writing a draft, which is a small file."""
 
 
 @contextlib.contextmanager
@@ -69,3 +75,17 @@ def replace_file(path: str, data: bytes) -> None:
             os.unlink(draft)
         raise
     sync_folder(path)
+
+
+def remove_stale_drafts(path: str) -> None:
+    """Remove what those left behind who were killed while they replaced this file.
+
+    Only what is old: another process may be writing a draft of the same file now, and would not find it.
+    """
+    folder, name = os.path.split(path)
+    is_draft = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.draft").fullmatch
+    # Left where the folder cannot be listed, or where another was quicker: they are in nobody's way.
+    with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+        for entry in entries:
+            if is_draft(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE:
+                os.unlink(entry.path)

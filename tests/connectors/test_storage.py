@@ -5,11 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from asyncdataflow.connectors.storage import named_errors, replace_file, write_all
+from asyncdataflow.connectors.json_lines import JsonLinesSource
+from asyncdataflow.connectors.storage import named_errors, remove_stale_drafts, replace_file, write_all
 from asyncdataflow.errors import StorageError, StorageFullError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def test_the_new_file_is_on_the_disk_before_it_takes_the_place_and_the_place_behind(tmp_path, monkeypatch):
@@ -32,6 +40,22 @@ def test_the_new_file_is_on_the_disk_before_it_takes_the_place_and_the_place_beh
     assert calls == [("write", "draft"), ("fsync", "draft"), ("replace", "draft"), ("fsync", "folder")]
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["p"]
+
+
+async def test_what_a_killed_process_left_of_positions_is_removed_once_nobody_can_be_writing_it(folder):
+    Path("a").write_text("1\n")
+    old, new = "p.0123abcd.draft", "p.4567abcd.draft"
+    others = ["p.draft", "q.0123abcd.draft", "p.q.0123abcd.draft", "p.0123abcd.draft.bak", new]
+    for name in (old, *others):
+        Path(name).touch()
+        if name != new:
+            os.utime(name, (0, 0))
+    async with JsonLinesSource("a", positions="p").open():
+        assert sorted(os.listdir()) == sorted(["a", *others])
+
+
+def test_drafts_in_a_folder_that_cannot_be_listed_are_left(folder):
+    remove_stale_drafts("nowhere/p")
 
 
 def test_a_system_that_takes_a_part_at_a_time_gets_all_of_it(monkeypatch):
