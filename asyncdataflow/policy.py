@@ -175,7 +175,8 @@ class Restart:
             opened anew; those that are not by then come again.
         on: Exception types that are worth it; any other stands at once. ``Exception`` leaves out, as
             long as the source could never be opened, what no wait mends: a file that is not there, a
-            right that is missing, a wrong value. ``OSError``, say, leaves out nothing of its kind.
+            right that is missing, a wrong value; and always ``SourceChangedError``, because what a
+            source was read up to does not come back. ``OSError``, say, leaves out nothing of its kind.
 
     Raises:
         ValueError: A number is out of its range, or the waits are so long that ``attempts`` can

@@ -19,7 +19,7 @@ _logger = logging.getLogger("asyncdataflow")
 _STAYS: Final = (
     *(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError),
     *(TypeError, ValueError, LookupError, AttributeError, NameError, ImportError, NotImplementedError),
-    *(StorageError, ConnectorSetupError, SourceChangedError),
+    *(StorageError, ConnectorSetupError),
 )
 """What no wait mends: wrong paths, missing rights, mistakes in what was written."""
 
@@ -92,8 +92,7 @@ class Restarts:
         policy = self._policy
         if policy is None or self._over or not isinstance(error, policy.on):
             return False
-        if not self.was_open and policy.on is Exception and _stays(error):
-            annotate(error, _NEVER_OPEN)
+        if policy.on is Exception and self._stays(error):
             return False
         now = self._loop.time()
         self._failed_at.append(now)
@@ -131,11 +130,17 @@ class Restarts:
             timer.cancel()
         return not self._over
 
+    def _stays(self, error: Exception) -> bool:
+        """Whether what it has met will be there at the next opening as well."""
+        if isinstance(error, SourceChangedError):
+            # What was read up to does not come back: opened anew, it could only fail again, or skip
+            # what lies between. Anything else that was there once may be there again.
+            return True
+        if self.was_open or isinstance(error, StorageBusyError) or not isinstance(error, _STAYS):
+            return False
+        annotate(error, _NEVER_OPEN)
+        return True
+
     def _wake(self) -> None:
         if self._pause is not None and not self._pause.done():
             self._pause.set_result(None)
-
-
-def _stays(error: Exception) -> bool:
-    """Whether what a first opening has met will be there at the next as well."""
-    return isinstance(error, _STAYS) and not isinstance(error, StorageBusyError)

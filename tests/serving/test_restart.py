@@ -16,6 +16,7 @@ from asyncdataflow.errors import (
     ConnectorSetupError,
     DefinitionError,
     MissingExtraError,
+    SourceChangedError,
     StorageBusyError,
     StorageError,
 )
@@ -219,6 +220,17 @@ class Unopened(Flaky):
             yield session
 
 
+class Replaced:
+    """A session that gives other messages."""
+
+    def __init__(self, session, messages):
+        self.answer = session.answer
+        self.messages = messages
+
+    def __aiter__(self):
+        return self.messages
+
+
 class TestThatCouldNeverBeOpened:
     @pytest.mark.parametrize(
         "reason",
@@ -275,6 +287,38 @@ class TestThatCouldNeverBeOpened:
         source.open = open_
         assert served(DataFlow((source, slowly)))[1] == [0, 1, 2]
         assert reasons == []
+
+    def test_is_not_waited_for_where_it_is_another_now(self):
+        source = Unopened(SourceChangedError("rotated"))
+        with pytest.raises(SourceChangedError, match="rotated"):
+            served(DataFlow((source, slowly)))
+        assert source.sessions == 1
+
+    @pytest.mark.parametrize("on", [None, RuntimeError], ids=["as it is", "where it is said"])
+    def test_once_it_was_open_none_is_waited_for_that_is_another_now(self, on):
+        """What it was read up to is not there any more: to go on elsewhere would skip what lies between."""
+        source = Flaky(3)
+        opening = source.open
+
+        async def messages(session):
+            async for message in session:
+                yield message
+                if source.sessions == 1:
+                    raise SourceChangedError("rotated")
+
+        @asynccontextmanager
+        async def open_(after=None):
+            async with opening(after) as session:
+                yield Replaced(session, messages(session))
+
+        source.open = open_
+        if on is not None:
+            flow = DataFlow((stage(source, restart=Restart(on=on)), slowly))
+            assert served(flow)[1] == [0, 1, 2]
+            return
+        with pytest.raises(SourceChangedError, match="rotated"):
+            served(DataFlow((source, slowly)))
+        assert source.sessions == 1
 
 
 class TestAPlainSource:
