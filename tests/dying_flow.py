@@ -140,11 +140,17 @@ def dying_connection(token: Token) -> type[sqlite3.Connection]:
 
 
 def write_lines(count: int) -> list[int]:
-    """Write the file that is read; gives the positions behind its lines."""
+    """Write the file that is read; gives the offsets behind its lines."""
     lines = [json.dumps({"id": number}) + "\n" for number in range(1, count + 1)]
     with open("lines.jsonl", "w", encoding="ascii") as file:
         file.writelines(lines)
     return list(itertools.accumulate(map(len, lines)))
+
+
+def offset_of(stored: str) -> int:
+    """The offset of a position as a sink keeps it: alone, or with a checksum of what lies before it."""
+    position = json.loads(stored)
+    return int(position[0] if isinstance(position, list) else position)
 
 
 async def _same(item: Any) -> Any:

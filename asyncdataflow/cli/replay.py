@@ -109,7 +109,8 @@ class _Session:
 
     async def __anext__(self) -> Message[Any]:
         message = await anext(self._messages)
-        if message.position > self._end:
+        offset, _ = message.position
+        if offset > self._end:
             raise StopAsyncIteration
         return message
 

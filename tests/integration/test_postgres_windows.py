@@ -7,7 +7,6 @@ are passed in a way to the server that the tests lay (``cutting.py``), or around
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import threading
 import time
@@ -17,7 +16,7 @@ import pytest
 
 from asyncdataflow.connectors.postgres import PostgresTransactionalSink
 from asyncdataflow.errors import ConnectionLostError, FencedError, UncertainWriteError
-from tests.dying_flow import CHUNK, DIED, Token, command, dying_flow, told, write_lines
+from tests.dying_flow import CHUNK, DIED, Token, command, dying_flow, offset_of, told, write_lines
 from tests.integration.cutting import AFTER, BEFORE, cutting
 from tests.integration.database import ask, psycopg, tell
 
@@ -54,7 +53,7 @@ def stored(server, table):
     """What lies in the table, in the order in which it came there, and where the source stands."""
     ids = ask(server, f"SELECT id FROM {table} ORDER BY ctid")
     where = f"target = '{table}' AND source = 'lines'"
-    return ids, [json.loads(each) for each in ask(server, f"SELECT position FROM {POSITIONS} WHERE {where}")]
+    return ids, [offset_of(each) for each in ask(server, f"SELECT position FROM {POSITIONS} WHERE {where}")]
 
 
 def terminate(server):

@@ -29,7 +29,8 @@ _logger = logging.getLogger("asyncdataflow")
 class JsonLinesSource(AckableSource[Any]):
     r"""The lines of files as items: each line a value of JSON, in UTF-8.
 
-    An item's position is the offset behind its line, its partition the file's name as it is given.
+    An item's position is the offset behind its line with a checksum of what lies before it, by which
+    the file is known again; its partition is the file's name as it is given.
     With ``positions`` a run begins where those before it have finished: the mark of a file never
     passes a line that is not done, so that lines behind one that was not come again. What was
     nacked comes again before new lines do.
@@ -55,8 +56,8 @@ class JsonLinesSource(AckableSource[Any]):
         ValueError: An option is out of its range.
 
     Opened and read, it raises ``SourceChangedError`` where a file ends before the place that it was
-    read up to or is another one now, ``BadMessageError`` for a bad line, ``RedeliveryError`` where
-    an item was nacked too often, and ``StorageError`` where the system refuses.
+    read up to or is another one now, as after a rotation, ``BadMessageError`` for a bad line,
+    ``RedeliveryError`` where an item was nacked too often, and ``StorageError`` where the system refuses.
 
     Example:
         >>> from pathlib import Path
@@ -124,13 +125,35 @@ class JsonLinesSource(AckableSource[Any]):
                 return None
             if torn and not is_whole(line.data):
                 raise _BadLineError("it is torn: the file ends before the line does")
-            return Record(self._loads(text), line.end, path)
+            return Record(self._loads(text), _position(line), path)
         except (ValueError, RecursionError) as error:
             where = f"{path}: the line at offset {line.begin} is no item: {_reason(error)}"
             if not self._skips:
                 raise BadMessageError(f"{where}; on_bad_line='skip' goes on behind it") from error
             _logger.warning("%s; it is skipped", where)
-            return None if torn else Record(None, line.end, path, skipped=True)
+            return None if torn else Record(None, _position(line), path, skipped=True)
+
+
+def _position(line: Line) -> tuple[int, int]:
+    return line.end, line.checksum
+
+
+def _start(path: str, position: object) -> tuple[int, int | None]:
+    """Where to begin, and the checksum of what lies before.
+
+    Raises:
+        ValueError: It is no position.
+    """
+    match position:
+        case int(offset) if offset >= 0:
+            return offset, None  # One that was kept before there were checksums, or 0.
+        case (int(offset), int(checksum)) if offset >= 0:
+            return offset, checksum
+        case _:
+            raise ValueError(
+                f"{path}: a position is an offset in the file, alone or with a checksum of what lies "
+                f"before it, not {position!r}"
+            )
 
 
 def _reason(error: ValueError | RecursionError) -> str:
@@ -174,10 +197,8 @@ class _Files:
     def open(self, thread: OwnThread) -> None:
         """Open all files: one that is not there, or is another, is told before anything is read."""
         for path in self._paths:
-            begin = self._start.get(path, 0)
-            if not isinstance(begin, int) or begin < 0:
-                raise ValueError(f"{path}: a position is an offset in the file, not {begin!r}")
-            reader = LineReader(path, begin, self._max_line)
+            begin, checksum = _start(path, self._start.get(path, 0))
+            reader = LineReader(path, begin, checksum, self._max_line)
             thread.closing.callback(reader.close)
             self._readers.append(reader)
 

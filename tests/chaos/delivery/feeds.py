@@ -75,10 +75,11 @@ class _Lines(Feed):
     def _position(self) -> int:
         if self.route.effect != "transactional":
             with suppress(FileNotFoundError):
-                return int(json.loads(self.place.positions.read_text())["position"])
+                offset, _ = json.loads(self.place.positions.read_text())["position"]
+                return int(offset)
             return 0
         rows = self._stored_positions()
-        return int(rows[0][0]) if rows else 0
+        return int(json.loads(rows[0][0])[0]) if rows else 0
 
     def _stored_positions(self) -> list[Any]:
         if self.route.sink == "postgres":
