@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,10 +15,19 @@ from asyncdataflow import stage
 
 
 class TwoArgumentsError(Exception):
-    """Its pickle cannot be loaded: one argument is kept, two are needed."""
+    """Cannot be made of its ``args``: one argument is kept, two are needed."""
 
     def __init__(self, code, text):
         super().__init__(f"{code}: {text}")
+        self.code = code
+
+
+class HoldsALockError(Exception):
+    """Cannot be pickled as a whole."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.lock = threading.Lock()
 
 
 class UnpicklableError(Exception):
@@ -84,6 +94,32 @@ def with_pid(item):
 
 def throw(error, *args):
     raise error(*args)
+
+
+def throw_local():
+    class LocalError(Exception):
+        pass
+
+    raise LocalError("mine")
+
+
+class Deadly:
+    """Ends whatever process loads it."""
+
+    def __reduce__(self):
+        return (die, ())
+
+
+def throw_deadly():
+    error = TwoArgumentsError(1, "deadly")
+    error.held = Deadly()
+    raise error
+
+
+def throw_code(path, code):
+    """What a user's own exception says of an attempt, each of which is noted."""
+    note(path, code)
+    raise TwoArgumentsError(code, "busy")
 
 
 def make(kind, *args):

@@ -46,6 +46,22 @@ def times(item, *, factor, offset=0):
     return item * factor + offset
 
 
+@pytest.mark.parametrize("executor", ["thread", "process"])
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_a_users_exception_is_retried_and_caught_wherever_it_was_raised(
+    executor, concurrency, tmp_path
+):
+    path = tmp_path / "attempts"
+    options = {"executor": executor, "concurrency": concurrency}
+    again = Retry(3, backoff=0.001, on=there.TwoArgumentsError)
+    failing = stage(functools.partial(there.throw_code, path), name="ask", retry=again, **options)
+    with pytest.raises(there.TwoArgumentsError) as caught:
+        await DataFlow((failing,)).run(items=[7])
+    assert caught.value.code == 7
+    assert path.read_text() == "7\n" * 3
+    assert any("attempt 3 of 3" in note for note in caught.value.__notes__)
+
+
 class TestWhatRuns:
     @pytest.mark.parametrize("concurrency", [1, 3])
     @pytest.mark.parametrize("ordered", [True, False])

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 from ..entering import enter
 from ..errors import ArgumentsError, ResultError
+from .exceptions import portable_error
 from .messages import (
     CLOSE,
     EACH,
@@ -247,18 +248,9 @@ def _result(value: Any) -> bytes:
 
 
 def _failure(error: BaseException) -> bytes:
-    """An error as ``(pickle or None, type name, text, traceback)``.
-
-    The pickle is sent only if it can be loaded again: an exception class with two
-    arguments often cannot, and would break a whole ``ProcessPoolExecutor``.
-    """
+    """An error as ``(pickle or None, type name, text, traceback)``."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     text = "".join(traceback.format_exception(type(error), error, trace))
-    whole: bytes | None = None
-    with contextlib.suppress(Exception):
-        made = pickled(error)
-        if type(unpickled(made)) is type(error):
-            whole = made
-    return packed(ERROR, (whole, type(error).__qualname__, text_of(error), text))
+    return packed(ERROR, (portable_error(error), type(error).__qualname__, text_of(error), text))

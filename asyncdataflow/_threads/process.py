@@ -15,15 +15,14 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from .._processes import messages
+from .._processes.exceptions import rebuilt
 from .._processes.messages import Message
 from .._processes.series import Call, Series
 from .._processes.spawned import ProcessGone, Spawned, program_ends
-from ..errors import RemoteError, ResultError, ShutdownTimeoutError, WorkerLostError
-from ..naming import annotate
+from ..errors import ResultError, ShutdownTimeoutError, WorkerLostError
 from .bridge import Closed
 
 __all__ = ("ProcessTarget",)
@@ -136,7 +135,7 @@ class ProcessTarget:
             series.skip()
             series.end()
             self._come_to_rest(series)
-            return [(False, _rebuilt(*messages.unpacked(answer)))]
+            return [(False, rebuilt(*messages.unpacked(answer)))]
         results = messages.parts(answer)
         series.answer(len(results))
         if not self._one_by_one:
@@ -252,7 +251,7 @@ class ProcessTarget:
     def _value(self, answer: Message) -> Any:
         """What an answer carries; raises what the child raised."""
         if messages.kind_of(answer) == messages.ERROR:
-            raise _rebuilt(*messages.unpacked(answer))
+            raise rebuilt(*messages.unpacked(answer))
         try:
             return messages.unpacked(answer)
         except Exception as error:
@@ -358,15 +357,3 @@ def _ending(code: int | None) -> str:
         return f"by {signal.Signals(-code).name}"
     except ValueError:
         return f"by signal {-code}"
-
-
-def _rebuilt(pickled: bytes | None, kind: str, text: str, trace: str) -> BaseException:
-    """The child's exception with its traceback as a note, or a ``RemoteError`` that describes it."""
-    if pickled is not None:
-        with suppress(Exception):
-            error: BaseException = messages.unpickled(pickled)
-            # The traceback ends with its notes, which it has brought along.
-            notes = "\n".join(map(str, getattr(error, "__notes__", ()))).rstrip()
-            annotate(error, f"in the worker process:\n{trace.rstrip().removesuffix(notes).rstrip()}")
-            return error
-    return RemoteError(f"{kind}: {text}\nin the worker process:\n{trace.rstrip()}")

@@ -116,21 +116,35 @@ class TestErrors:
         assert "child.py" not in note
 
     @pytest.mark.parametrize(
-        ("error", "args", "told"),
+        ("error", "args", "kept"),
         [
-            (there.TwoArgumentsError, (1, "x"), "TwoArgumentsError: 1: x"),
-            (there.UnpicklableError, ("x",), "UnpicklableError: x"),
-            (there.TextlessError, (), "TextlessError: "),
-            (there.HomeboundError, ("x",), "HomeboundError: x"),
-            (there.FrozenError, ("x",), "FrozenError: x"),
+            (there.TwoArgumentsError, (1, "x"), {"args": ("1: x",), "code": 1}),
+            (there.FrozenError, ("x",), {"args": ("x",), "text": "x"}),
+            (there.TextlessError, (), {"args": ()}),
         ],
     )
-    def test_what_cannot_be_rebuilt_here_is_described(self, shared, error, args, told):
-        with pytest.raises((RemoteError, there.TextlessError)) as caught:
+    def test_one_that_is_not_made_of_its_arguments_is_itself_too(self, shared, error, args, kept):
+        with pytest.raises(error) as caught:
             shared("throw", error, *args)
-        if error is not there.TextlessError:
-            assert told in str(caught.value)
-            assert "in throw" in str(caught.value)
+        assert {name: getattr(caught.value, name) for name in kept} == kept
+        (note,) = caught.value.__notes__
+        assert note.startswith("in the worker process:\nTraceback")
+        assert "in throw" in note
+
+    @pytest.mark.parametrize(
+        ("call", "told"),
+        [
+            (("throw", there.UnpicklableError, "x"), "UnpicklableError: x"),
+            (("throw", there.HomeboundError, "x"), "HomeboundError: x"),
+            (("throw", there.HoldsALockError, "x"), "HoldsALockError: x"),
+            (("throw_local",), "LocalError: mine"),
+        ],
+    )
+    def test_what_cannot_be_rebuilt_here_is_described(self, shared, call, told):
+        with pytest.raises(RemoteError) as caught:
+            shared(*call)
+        assert told in str(caught.value)
+        assert f"in {call[0]}" in str(caught.value)
 
     def test_a_result_that_cannot_be_pickled(self, shared):
         with pytest.raises(
@@ -174,6 +188,12 @@ class TestLoss:
                 WorkerLostError, match=f"of work died \\({told}\\), the second with the same item"
             ):
                 target("die", how)
+            assert target("same", 1) == 1
+
+    def test_an_exception_that_kills_who_loads_it_never_reaches_this_process(self):
+        with target_of(there.perform) as target:
+            with pytest.raises(WorkerLostError, match="the second with the same item"):
+                target("throw_deadly")
             assert target("same", 1) == 1
 
     def test_without_redelivery_it_is_called_once(self, tmp_path):
