@@ -1,8 +1,7 @@
 """Reserve: workers of a stage that have not started, because no item has lain there yet for one more.
 
-They stand behind those who wait for items, so that one is started only where nobody waits and an item
-lies there that nobody is awake for: while calls do not suspend, the first worker makes them all, and
-a stage of which a thousand may be at work at once begins with one task.
+They stand behind those who wait for items, so that one is started only where an item lies there that nobody
+is awake for: while calls do not suspend the first worker makes them all.
 """
 
 from __future__ import annotations
@@ -48,10 +47,7 @@ class Reserve:
         asyncio.get_running_loop().call_soon(self._begin, context=self._context)
 
     def _begin(self) -> None:
-        """Start it, and more beside it, twice as many each time, if so many items lie there.
-
-        One after the other, each woken by the one before, a thousand would take as many turns of the loop.
-        """
+        """Start it, and more beside it: one after the other, a thousand would take as many turns of the loop."""
         self._start(self._promised)
         for _ in range(self._channel.call_up(min(self._at_once - 1, self._channel.ready))):
             self._start(self._loop)

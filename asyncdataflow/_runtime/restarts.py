@@ -133,8 +133,7 @@ class Restarts:
     def _stays(self, error: Exception) -> bool:
         """Whether what it has met will be there at the next opening as well."""
         if isinstance(error, SourceChangedError):
-            # What was read up to does not come back: opened anew, it could only fail again, or skip
-            # what lies between. Anything else that was there once may be there again.
+            # What was read up to does not come back: opened anew it fails again, or skips what lies between.
             return True
         if self.was_open or isinstance(error, StorageBusyError) or not isinstance(error, _STAYS):
             return False
