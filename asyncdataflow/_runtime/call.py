@@ -246,7 +246,8 @@ class Calls:
 
     def answered(self, after: Positions | None) -> AbstractAsyncContextManager[Subscription[Any]]:
         """Such a source, opened."""
-        opening: AbstractAsyncContextManager[Subscription[Any]] = self._stage.fn.open(after)
+        open_source = self._workshop.prepared(self._stage, self._stage.fn.open)
+        opening: AbstractAsyncContextManager[Subscription[Any]] = open_source(after)
         return opening
 
     def let_go(self) -> None:

@@ -56,5 +56,8 @@ class Workshop:
         return SpawnedProcess(stage.title, payload)
 
     def prepared(self, stage: Stage[Any, Any], function: Any) -> Any:
-        """A stage's function as its workers shall call it, on the loop or in a thread."""
+        """A stage's function as its workers shall call it, on the loop or in a thread.
+
+        Of a source that is answered it is what opens it.
+        """
         return function

@@ -28,8 +28,11 @@ class Faults:
         late: A sink answers up to ``delay`` seconds late.
         ends_early: A source ends before its next item.
         reconnects: A source gives nothing for up to ``delay`` seconds, and then the last items
-            again that it gave.
-        redelivers: A source gives its last item again.
+            again that it gave; one that is answered also all that are not, and what becomes of
+            those that it gave before counts for nothing.
+        redelivers: A source gives its last item again; one that is answered as another message,
+            and hears what became of the first of the two to be settled. Neither comes to a
+            source whose positions a sink keeps: there nothing comes again.
         drains: Of the runs: ``drain()`` is called at some step.
         stops: Of the runs: ``stop()`` is called at some step.
         leaves: Of the runs: the consumer is cancelled at some step.

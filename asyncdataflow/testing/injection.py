@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 from ..frames import awaited_frames
@@ -14,7 +14,7 @@ from .faults import Faults
 from .seeded_loop import SeededLoop
 from .simulated_threads import SimulatedThread
 
-__all__ = ("Injector", "UnreliableItems")
+__all__ = ("Injector",)
 
 _SLEEPS: Final = ("sleep", "__sleep0")
 """Functions of asyncio whose awaits may raise anything.
@@ -23,9 +23,6 @@ Its locks, queues, ``wait_for`` and the like may be cancelled, but no error come
 own awaits, and they are not made for one: it would leave them broken as nothing real does. The
 same goes for a run inside a stage.
 """
-
-_AGAIN: Final = 3
-"""Items that a source gives again, at most, when it has reconnected."""
 
 
 class Injector:
@@ -62,6 +59,10 @@ class Injector:
     def may_repeat(self) -> bool:
         """Whether a source may give an item again."""
         return bool(self._faults.redelivers or self._faults.reconnects)
+
+    def meets_source(self, stage: Stage[Any, Any]) -> bool:
+        """Whether faults of a source come to this one."""
+        return self.meets(stage) and bool(self.may_repeat or self._faults.ends_early)
 
     def strikes(self, kind: str, where: str) -> bool:
         """Whether a fault of this kind comes here."""
@@ -226,49 +227,3 @@ def _may_raise(awaited: Any) -> bool:
         return False
     package = innermost.f_globals.get("__name__", "").partition(".")[0]
     return innermost.f_code.co_name in _SLEEPS or package not in ("asyncio", "asyncdataflow")
-
-
-class UnreliableItems(AsyncIterator[Any]):
-    """The items of a source that ends early, reconnects, and gives items again.
-
-    Args:
-        items: What it gives.
-        injector: Decides.
-        name: The stage's name.
-
-    Attributes:
-        fresh: What came last, the end or an item, came from ``items``.
-    """
-
-    def __init__(self, items: AsyncIterator[Any], injector: Injector, name: str) -> None:
-        self.items = items
-        self._injector = injector
-        self._name = name
-        self._last: deque[Any] = deque(maxlen=_AGAIN if injector.may_repeat else 0)
-        self._again: deque[Any] = deque()
-        self._repeated = False
-        self._ended = False
-        self.fresh = True
-
-    async def __anext__(self) -> Any:
-        """The next item, or one that was there before."""
-        self.fresh = False
-        if self._again:
-            return self._again.popleft()
-        if self._ended or self._injector.strikes("ends_early", f"in {self._name}"):
-            self._ended = True
-            raise StopAsyncIteration
-        if self._last and not self._repeated:
-            # Once between two new items, or a share of 1 would never end.
-            self._repeated = True
-            if self._injector.strikes("redelivers", f"in {self._name}"):
-                return self._last[-1]
-            if self._injector.strikes("reconnects", f"in {self._name}"):
-                self._again.extend(self._last)
-                await asyncio.sleep(self._injector.delay())
-                return self._again.popleft()
-        self.fresh = True
-        item = await anext(self.items)
-        self._last.append(item)
-        self._repeated = False
-        return item

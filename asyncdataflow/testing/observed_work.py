@@ -22,10 +22,11 @@ from ..errors import ChannelClosed
 from ..operators.accumulate import Batch
 from ..operators.combine import Concat
 from ..operators.protocol import Delivery, StreamOperator
-from .injection import Injector, UnreliableItems
+from .injection import Injector
 from .observed_chunks import ObservedChunked
 from .observed_lines import Heard, Keeper, Lines
 from .trace import Trace
+from .unreliable import UnreliableItems
 
 __all__ = ("ObservedWork",)
 
@@ -334,7 +335,8 @@ class ObservedWork(Work):
         return made, error
 
     async def _pull(self, items: AsyncIterator[Any]) -> None:
-        if self._injector.meets(self.stage):
+        # Of one that is answered, they come in its session, which hears what became of each.
+        if self._injector.meets(self.stage) and not self.is_answered:
             items = UnreliableItems(items, self._injector, self.stage.title)
         await super()._pull(items)
 

@@ -29,6 +29,7 @@ from .ledger import Ledger
 from .simulated_loop import MOST_TURNS, SimulatedLoop, SimulatedWorkshop, sleeping_in_virtual_time
 from .simulated_threads import SimulatedOutbox
 from .trace import Trace
+from .unreliable import unreliable
 
 __all__ = ("Outcome", "Simulation", "Story")
 
@@ -259,7 +260,9 @@ class _WatchedWorkshop(SimulatedWorkshop):
         return SimulatedOutbox(self._watched, self._ledger.said)
 
     def prepared(self, stage: Stage[Any, Any], function: Any) -> Any:
-        """With faults around it."""
+        """With faults around it; of a source that is answered it is its ``open``."""
+        if stage.call is not None and stage.call.kind == "ackable_source":
+            return unreliable(stage, function, self._injector)
         return self._injector.prepared(stage, function)
 
     def dies(self, stage: Stage[Any, Any]) -> bool:

@@ -35,20 +35,15 @@ def unsettled(flow: DataFlow[Any, Any], told: Sequence[Answer]) -> list[Answer]:
     return [each for each in told if not each.is_ack]
 
 
-def acked(flow: DataFlow[Any, Any], *, again: bool) -> list[Answer]:
-    """Change the flow; gives what its sources will be told.
-
-    Args:
-        flow: The flow.
-        again: A message may be given twice, and be answered as often.
-    """
+def acked(flow: DataFlow[Any, Any]) -> list[Answer]:
+    """Change the flow; gives what its sources will be told."""
     told: list[Answer] = []
 
     def answered(stage: Stage[Any, Any]) -> Stage[Any, Any]:
         if stage.role != "source" or stage.call is None or stage.call.kind not in _READ:
             return stage
         call = dataclasses.replace(stage.call, kind="ackable_source", many=True)
-        return dataclasses.replace(stage, fn=_Answered(stage, told, again), call=call, executor="loop")
+        return dataclasses.replace(stage, fn=_Answered(stage, told), call=call, executor="loop")
 
     compiled = flow._compiled
     stages = tuple(answered(each) for each in compiled.graph.stages)
@@ -61,10 +56,9 @@ class _Answered(AckableSource[Any]):
 
     has_positions = True
 
-    def __init__(self, stage: Stage[Any, Any], told: list[Answer], again: bool) -> None:
+    def __init__(self, stage: Stage[Any, Any], told: list[Answer]) -> None:
         self._stage = stage
         self._told = told
-        self._again = again
 
     @asynccontextmanager
     async def open(self, after: Any = None) -> AsyncIterator[_Session]:
@@ -73,7 +67,7 @@ class _Answered(AckableSource[Any]):
             async with session.reading():
                 yield session
         finally:
-            session.check(again=self._again)
+            session.check()
 
 
 class _Session:
@@ -116,11 +110,11 @@ class _Session:
         self._told += answers
         self._answers.update(id(each.message) for each in answers)
 
-    def check(self, *, again: bool) -> None:
+    def check(self) -> None:
         """It is being left: every message has its answer."""
         for message in self._given:
             answers = self._answers[id(message)]
-            if answers != 1 and not (again and answers):
+            if answers != 1:
                 _report(f"{self._stage.title}: message {message.position} has {answers} answers")
 
 

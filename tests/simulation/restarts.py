@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from asyncdataflow import AckableSource, Answer, DataFlow, Message, batch, stage
@@ -142,6 +143,6 @@ def a_feed_that_breaks() -> Built:
 
 SHAPES = (
     Shape(a_queue_that_breaks, HARD),
-    Shape(a_queue_that_does_not_hear, HARD),
+    Shape(a_queue_that_does_not_hear, replace(HARD, reconnects=0.05, redelivers=0.05)),
     Shape(a_feed_that_breaks, HARD),
 )

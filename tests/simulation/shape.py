@@ -108,8 +108,7 @@ class Shape:
             flow.fuse = random.random() < 0.5
             claims[:] = [claim]
             if acks:
-                faults = self.faults(mode)
-                told = acked(flow, again=faults is not None and bool(faults.redelivers or faults.reconnects))
+                told = acked(flow)
                 if mode == "calm":
                     claims.append(lambda _: _nothing(unsettled(flow, told)))
             return flow
