@@ -232,6 +232,19 @@ def test_afterwards():
     result.assert_outcomes(passed=2)
 
 
+def test_faults_that_cannot_come_are_refused(session):
+    result = session("""
+@pytest.mark.simulate(seeds=3, faults=Faults(slow=0.5, only=("chrage",)))
+def test_it():
+    async def charge(n):
+        return n
+    return DataFlow((FeedSource([1]), charge))
+""")
+    result.assert_outcomes(failed=1)
+    assert "no flow that ran has a stage 'chrage'" in output(result)
+    assert "did you mean 'charge'?" in output(result)
+
+
 def test_faults_come_and_are_no_failures(session):
     result = session("""
 raised = []

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Final
 
 from ..errors import InjectedFault
 
 __all__ = ("Faults",)
+
+_NO_SHARES: Final = ("delay", "only", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,8 @@ class Faults:
         stops: Of the runs: ``stop()`` is called at some step.
         leaves: Of the runs: the consumer is cancelled at some step.
         delay: Virtual seconds, the most that anything is slow or late.
-        only: Names of the stages that meet them, as in the flow's graph; by default all do.
+        only: Names of the stages that meet them, as in the flow's graph, or in that of a flow that
+            a stage runs; by default all do.
         error: Makes what is raised, out of words that say where; for stages that retry on
             errors of some kind only: ``Faults(raises=0.1, error=ConnectionError)``.
 
@@ -70,7 +74,7 @@ class Faults:
         """Refuse what is no share."""
         for each in fields(self):
             value = getattr(self, each.name)
-            if each.name in ("delay", "only", "error"):
+            if each.name in _NO_SHARES:
                 continue
             if not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ValueError(f"Faults({each.name}={value!r}): a share between 0 and 1 is needed")
@@ -80,6 +84,13 @@ class Faults:
             raise ValueError(f"Faults(only={self.only!r}): a tuple of names is needed: only=({self.only!r},)")
         if not 0 < self.delay < math.inf:
             raise ValueError(f"Faults(delay={self.delay!r}): more than 0 virtual seconds are needed")
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The kinds that may come: those with a share above 0."""
+        return tuple(
+            each.name for each in fields(self) if each.name not in _NO_SHARES and getattr(self, each.name)
+        )
 
     @classmethod
     def every(cls, share: float = 0.02) -> Faults:

@@ -38,6 +38,7 @@ class Injector:
     Attributes:
         struck: How often each fault came.
         raised: Every exception that was put in.
+        places: The kinds of faults that could have come somewhere.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Injector:
         self._active = faults != Faults() or raise_from is not None
         self.struck: Counter[str] = Counter()
         self.raised: list[BaseException] = []
+        self.places: set[str] = set()
 
     def meets(self, stage: Stage[Any, Any]) -> bool:
         """Whether faults come to this stage."""
@@ -67,7 +69,10 @@ class Injector:
     def strikes(self, kind: str, where: str) -> bool:
         """Whether a fault of this kind comes here."""
         share: float = getattr(self._faults, kind)
-        if not share or self._loop.draw.random() >= share:
+        if not share:
+            return False
+        self.places.add(kind)
+        if self._loop.draw.random() >= share:
             return False
         self._tell(kind, where)
         return True

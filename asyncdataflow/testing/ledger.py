@@ -67,6 +67,11 @@ class Ledger:
             self._limits[execution] = bound(execution.graph, execution.output.statistics().capacity)
         self._trace.note(f"a run of {execution.name} begins")
 
+    @property
+    def stages(self) -> list[str]:
+        """Names of the stages of all runs."""
+        return [stage.title for execution in self.executions for stage in execution.graph.stages]
+
     def _works(self) -> Iterator[ObservedWork]:
         works = (work for execution in self.executions for work in execution.works)
         return (work for work in works if isinstance(work, ObservedWork))

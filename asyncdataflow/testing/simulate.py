@@ -14,6 +14,7 @@ from ..collected import collected
 from ..dataflow import DataFlow
 from ..naming import callable_name
 from .faults import Faults
+from .idle_faults import refuse_idle
 from .isolation import refuse_on_a_loop
 from .report import Failure, Report
 from .simulated_loop import MOST_TURNS
@@ -72,7 +73,8 @@ def simulate(
     Raises:
         TypeError: ``make`` does not build a flow, or ``check`` is an ``async def``; what else
             ``make`` raises comes out as well.
-        ValueError: There is no seed to run.
+        ValueError: There is no seed to run; or, behind the runs of which none has failed: ``only=`` has a
+            name that no stage has, or there was no place for any of the faults.
         RuntimeError: It is called on a running loop.
 
     Example:
@@ -98,7 +100,7 @@ def simulate(
     call = f"simulate({called_with(make, params, check)}"
     told = f", faults={faults!r}" if faults != Faults() else ""
     told += f", most_turns={most_turns}" if most_turns != MOST_TURNS else ""
-    findings = Findings(f"{call}{told})")
+    findings = Findings(f"{call}{told})", faults)
     for seed in which(seeds):
         rerun = f"{call}, seeds=[{seed}]{told})"
         findings.add(
@@ -212,12 +214,16 @@ class Findings:
 
     Args:
         call: What is simulated, as code.
+        faults: What may go wrong.
     """
 
     call: str
+    faults: Faults = Faults()  # noqa: RUF009 - frozen
     failures: list[Failure] = field(default_factory=list)
     ended: Counter[str] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
+    stages: dict[str, None] = field(default_factory=dict)
+    places: set[str] = field(default_factory=set)
     runs: int = 0
     steps: int = 0
     seconds: float = 0.0
@@ -247,6 +253,8 @@ class Findings:
         self.steps += outcome.steps
         self.seconds += outcome.seconds
         self.struck.update(outcome.struck)
+        self.stages.update(dict.fromkeys(simulated.ledger.stages))
+        self.places |= simulated.injector.places
         if isinstance(error, NothingToRun) and error.__cause__ is not None:
             raise error.__cause__
         self.ended[_ending(error, outcome, simulated)] += 1
@@ -257,7 +265,13 @@ class Findings:
         return outcome
 
     def report(self) -> Report:
-        """All of it."""
+        """All of it.
+
+        Raises:
+            ValueError: Nothing was found, and nothing was tested: no fault could have come.
+        """
+        if not self.failures:
+            refuse_idle(self.faults, self.stages, self.places)
         call = f"{self.call}, given up" if self.enough else self.call
         return Report(
             call, self.runs, tuple(self.failures), self.ended, self.struck, self.steps, self.seconds

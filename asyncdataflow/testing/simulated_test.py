@@ -102,11 +102,12 @@ def simulate_test(
 
     Raises:
         NothingSimulated: The test is no async def, and returns no flow.
+        ValueError: No fault that the marker asks for could have come.
         BaseException: What the first seed that failed found, with a note that says which
             seed it is, how to run it again and what led there.
     """
     __tracebackhide__ = True
-    findings = Findings(rerun)
+    findings = Findings(rerun, marked.faults)
     story = _story(test, clock)
     for seed in seeds:
         simulation = functools.partial(Simulation, seed, marked.faults, most_turns=marked.most_turns)

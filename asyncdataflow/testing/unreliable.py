@@ -21,7 +21,7 @@ __all__ = ("UnreliableItems", "unreliable")
 _AGAIN: Final = 3
 """Items that a source gives again, at most, when it has reconnected; besides those not answered."""
 
-Open = Callable[[Positions | None], AbstractAsyncContextManager[Subscription[Any]]]
+_Open = Callable[[Positions | None], AbstractAsyncContextManager[Subscription[Any]]]
 """The ``open`` of a source that is answered."""
 
 
@@ -202,7 +202,7 @@ class _UnreliableSession:
             await self._session.answer([Answer(each, error) for each in left])
 
 
-def unreliable(stage: Stage[Any, Any], open_source: Open, injector: Injector) -> Open:
+def unreliable(stage: Stage[Any, Any], open_source: _Open, injector: Injector) -> _Open:
     """The ``open`` of a source that is answered, with faults behind it.
 
     Args:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 
 from asyncdataflow import DataFlow, DeadLetter, Rate, batch, dead_letter, filter_, scan, stage
-from asyncdataflow.testing import CollectSink
+from asyncdataflow.testing import CollectSink, Faults
 
 from .shape import FIRM, HARD, SLOW, Built, Shape, Spaced, step, thread_step
 
@@ -227,7 +227,8 @@ def timed_out() -> Built:
 SHAPES = (
     Shape(batches),
     Shape(batches_in_time),
-    Shape(states_of_a_fold, SLOW),
+    # Its operators meet no fault.
+    Shape(states_of_a_fold, Faults()),
     Shape(retries_in_order),
     Shape(retries_of_one_worker),
     Shape(dead_letters, FAILING),

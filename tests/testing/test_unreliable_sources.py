@@ -179,9 +179,9 @@ def test_what_a_sink_keeps_the_positions_of_does_not_come_again():
     def once(_):
         assert made[-1].items == list(range(COUNT))
 
-    faults = Faults(reconnects=0.5, redelivers=0.5)
+    faults = Faults(slow=0.2, reconnects=0.5, redelivers=0.5)
     report = simulate(make, check=once, seeds=20, faults=faults).raise_for_failures()
-    assert not report.struck
+    assert set(report.struck) == {"slow"}
 
 
 def test_a_source_that_is_answered_ends_early():
