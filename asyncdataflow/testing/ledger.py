@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from .._runtime.channel import Channel
 from .._runtime.execution import Execution
@@ -23,8 +24,10 @@ from .._threads.job import Job, LaneIterator
 from ..bound import bound
 from ..errors import ShutdownTimeoutError
 from ..graph import Edge, Graph, named
+from ..naming import place
 from ..operators.combine import Merge
 from ..operators.protocol import ItemOperator
+from ..stage import Stage
 from .injection import Injector
 from .observed_channel import ObservedChannel
 from .observed_work import ObservedWork
@@ -33,6 +36,16 @@ from .trace import Trace
 __all__ = ("Ledger",)
 
 _MOST_TOLD = 10
+
+_CONNECTORS: Final = "asyncdataflow.connectors."
+
+_STAND_INS: Final[Mapping[str, str]] = MappingProxyType({
+    "source": "FeedSource(items)",
+    "ackable_source": "QueueSource(items)",
+    "sink": "CollectSink()",
+    "transactional_sink": "CollectSink()",
+})  # fmt: skip
+"""What is governed by the seed, by the kind of what it stands for."""
 
 
 class Ledger:
@@ -124,6 +137,12 @@ class Ledger:
         told = (channel.waiting() for execution in living for channel in _channels(execution))
         return [each for each in told if each]
 
+    def out_of_reach(self) -> list[str]:
+        """The stages whose threads or sockets no seed governs, and what to put in their place."""
+        living = [each.graph for each in self.executions if not each.ended.done()]
+        told = (_out_of_reach(stage, graph) for graph in living for stage in graph.stages)
+        return [each for each in told if each]
+
     def check_end(self) -> None:
         """The simulated code has returned: what each run has to have done by now."""
         for execution in self.executions:
@@ -167,6 +186,17 @@ class Ledger:
 def _channels(execution: Execution) -> list[ObservedChannel]:
     channels = [inlet.channel for work in execution.works for inlet in work.inlets] + [execution.output]
     return [each for each in channels if isinstance(each, ObservedChannel)]
+
+
+def _out_of_reach(stage: Stage[Any, Any], graph: Graph) -> str:
+    kind = stage.call.kind if stage.call is not None else "operator"
+    if kind not in _STAND_INS or not type(stage.fn).__module__.startswith(_CONNECTORS):
+        return ""
+    where = place(stage.path, stage.title)
+    told = f"{where} has a thread or socket of its own, which no simulation governs: "
+    if stage.title in {*graph.buffered, *graph.buffered.values()}:
+        return f"{told}give the stage a buffer= that is no Durable"
+    return f"{told}put asyncdataflow.testing.{_STAND_INS[kind]} in place of the connector"
 
 
 def _sent(work: Work, edge: Edge) -> int:

@@ -234,9 +234,9 @@ class _WatchedLoop(SimulatedLoop):
         super().advance(seconds)
 
     def waiting(self) -> str:
-        """Each task and thread, and the edges that they wait at."""
-        edges = [] if self.ledger is None else [f"  {each}" for each in self.ledger.waiting()]
-        return "\n".join([super().waiting(), *edges])
+        """Each task and thread, the edges that they wait at, and the stages that are out of reach."""
+        told = [] if self.ledger is None else [*self.ledger.waiting(), *self.ledger.out_of_reach()]
+        return "\n".join([super().waiting(), *(f"  {each}" for each in told)])
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """What asyncio would log and forget: an exception that nobody retrieved, a task destroyed."""

@@ -13,16 +13,21 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import pytest
 
-from asyncdataflow import DataFlow, batch, merge, stage
+from asyncdataflow import DataFlow, Source, batch, dead_letter, merge, stage
 from asyncdataflow._runtime.worker import Work
 from asyncdataflow._threads.job import LaneIterator
+from asyncdataflow.connectors.durable import Durable
+from asyncdataflow.connectors.json_lines import JsonLinesSink, JsonLinesSource
+from asyncdataflow.connectors.own_thread import OwnThread
+from asyncdataflow.connectors.sqlite import SqliteTransactionalSink
 from asyncdataflow.errors import BrokenRuleError, DeadlockError, EndOfChannel, LivelockError
 from asyncdataflow.operators.accumulate import Batch
 from asyncdataflow.operators.combine import Merge
-from asyncdataflow.testing import Faults, simulate
+from asyncdataflow.testing import CollectSink, Faults, simulate
 from tests.testing.simulated_flows import COUNT, chain, generators, mixed, numbers, slowly, threads
 
 
@@ -446,6 +451,62 @@ def test_a_deadlock_tells_which_edge_is_full_and_what_no_seed_governs():
     assert "the edge into waits_for_a_thread is full (1 of 1): 1 wait to send" in told
     assert "the poller: a thread that no simulation governs" in told
     assert "Simulation" not in told
+
+
+class Remote(Source):
+    """As a connector whose server says nothing."""
+
+    __module__ = "asyncdataflow.connectors.remote"
+
+    @asynccontextmanager
+    async def open(self):
+        await asyncio.get_running_loop().create_future()
+        yield
+
+
+@pytest.mark.leaks("tasks", "threads", reason="what stands still is the point")
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (
+            lambda path: DataFlow((numbers, JsonLinesSink(path))),
+            "definition[1] (JsonLinesSink) has a thread or socket of its own, which no simulation governs: "
+            "put asyncdataflow.testing.CollectSink() in place of the connector",
+        ),
+        (
+            lambda path: DataFlow((numbers, stage(slowly, on_error=dead_letter(JsonLinesSink(path))))),
+            "definition[1].on_error (JsonLinesSink) has a thread",
+        ),
+        (
+            lambda path: DataFlow((JsonLinesSource(path), SqliteTransactionalSink(path, "numbers"))),
+            "definition[1] (SqliteTransactionalSink) has a thread",
+        ),
+        (
+            lambda path: DataFlow((JsonLinesSource(path), slowly)),
+            "put asyncdataflow.testing.QueueSource(items) in place of",
+        ),
+        (lambda _: DataFlow((Remote(), slowly)), "put asyncdataflow.testing.FeedSource(items) in place of"),
+        (
+            lambda path: DataFlow((numbers, stage(slowly, buffer=Durable(path)))),
+            "give the stage a buffer= that is no Durable",
+        ),
+    ],
+)
+def test_a_deadlock_names_the_connectors_and_what_to_put_in_their_place(make, told, tmp_path, monkeypatch):
+    # How soon a real thread answers is nobody's to say: this one never does.
+    monkeypatch.setattr(OwnThread, "begin", lambda *_, **__: asyncio.get_running_loop().create_future())
+    (failure,) = simulate(lambda: make(tmp_path / "file"), seeds=1).failures
+    assert isinstance(failure.error, DeadlockError)
+    assert told in str(failure.error)
+
+
+@pytest.mark.leaks("tasks", reason="what stands still is the point")
+def test_a_deadlock_without_a_connector_names_none():
+    async def waits(n):
+        await asyncio.get_running_loop().create_future()
+
+    (failure,) = simulate(lambda: DataFlow((numbers, waits, CollectSink())), seeds=1).failures
+    assert "in place of the connector" not in str(failure.error)
 
 
 def test_a_source_that_always_gives_items_again_comes_to_its_end():
