@@ -162,11 +162,8 @@ class Channel(Sending[T]):
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._wait_in_line(waiter)
         try:
-            if self.meter is None:
+            with UNCOUNTED if self.meter is None else self.meter.waiting:
                 promised = await waiter
-            else:
-                with self.meter.waiting:
-                    promised = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
                 with suppress(ValueError):
@@ -190,8 +187,10 @@ class Channel(Sending[T]):
 
     def end(self) -> None:
         """End it although senders may be left, whose workers were left behind."""
+        self.baton.drop()
         self._senders = 0
-        self.sender_closed()
+        if not self._store.items:
+            self._wake_all_getters()
 
     def receiver_closed(self) -> None:
         """One receiver fewer; with the last, what lies there is let go and senders are told."""

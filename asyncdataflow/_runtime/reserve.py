@@ -47,7 +47,7 @@ class Reserve:
         asyncio.get_running_loop().call_soon(self._begin, context=self._context)
 
     def _begin(self) -> None:
-        """Start it, and more beside it: one after the other, a thousand would take as many turns of the loop."""
+        """Start it, and more beside it: one by one a thousand would take as many turns of the loop."""
         self._start(self._promised)
         for _ in range(self._channel.call_up(min(self._at_once - 1, self._channel.ready))):
             self._start(self._loop)
