@@ -408,6 +408,7 @@ def test_asyncio_run_on_its_way_out_makes_no_failure():
     assert [(run.state, run.failures) for run in runs] == [("ended", [])] * 10
 
 
+@pytest.mark.leaks("tasks", reason="the loop is to end around them")
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no eager tasks yet")
 def test_a_loop_that_ends_around_a_run_of_eager_tasks_has_cancelled_nothing_that_is_an_error():
     """Which task is the run's own has to be known although it runs before it is known to anybody."""
