@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Set
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Set
+from typing import Any, Final, TypeVar
 
-__all__ = ("close", "leave")
+__all__ = ("close", "completed", "leave")
+
+T = TypeVar("T")
 
 _logger: Final = logging.getLogger("asyncdataflow")
+
+
+def completed(main: Coroutine[Any, Any, T], behind: Callable[[], Set[asyncio.Task[Any]]]) -> T:
+    """What comes of a coroutine on a loop of its own, as of ``asyncio.run``.
+
+    Args:
+        main: The coroutine.
+        behind: Tells, when it is over, which tasks a run has left behind, and named.
+    """
+    runner = asyncio.Runner()
+    try:
+        return runner.run(main)
+    finally:
+        close(runner, behind=behind())
 
 
 def close(
@@ -29,12 +45,12 @@ def close(
         return
     for each in left if grace else ():
         _logger.error("left behind, since it swallows its cancellation: %s", each.get_name())
+    asyncio.set_event_loop(None)
     leave(runner.get_loop())
 
 
 def leave(loop: asyncio.AbstractEventLoop) -> None:
     """Have done with a loop that cannot be closed, because of what is left on it."""
-    asyncio.set_event_loop(None)
     # It is dropped with the program, which is no news any more.
     loop.set_exception_handler(_ignore)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from ._runtime.run import Run
 from .abc import Instrument
 from .bound import bound
-from .closing import close
+from .closing import completed
 from .collected import collected, outcome
 from .delivery import Delivery, check_name, delivery_problems
 from .engine import Engine, LiveRun, Plan
@@ -182,17 +182,15 @@ class DataFlow(Embedded[In, Out], Generic[In, Out]):
             params: Run parameters by name; also as keywords.
             **named_params: As above.
 
-        Returns: As :meth:`run`.
+        Returns:
+            As :meth:`run`.
         """
         given = joined(as_params(params), named_params)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            run, runner = self.stream(given), asyncio.Runner()
-            try:
-                value, error = runner.run(outcome(run))
-            finally:
-                close(runner, behind=run.left_behind)
+            run = self.stream(given)
+            value, error = completed(outcome(run), lambda: run.left_behind)
         else:
             return self.run(given)
         if error is None:

@@ -201,8 +201,8 @@ def _serve(loop: asyncio.AbstractEventLoop, behind: Set[asyncio.Task[None]]) -> 
             loop.run_until_complete(asyncio.wait(answering))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
+        asyncio.set_event_loop(None)
         if asyncio.all_tasks(loop):
             leave(loop)
         else:
-            asyncio.set_event_loop(None)
             loop.close()

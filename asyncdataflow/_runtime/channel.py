@@ -170,7 +170,7 @@ class Channel(Sending[T]):
                     self._getters.remove(waiter)
             elif waiter.result():
                 self.baton.drop()
-                self._grants -= 1
+                self.accept()
                 self._wake_getters()
             raise
         if promised:

@@ -12,12 +12,12 @@ MUTANTS = (
         "a receiver that is cancelled when it was just woken passes the wake-up to nobody, as in janus",
         "_runtime/channel.py",
         """\
-                self._grants -= 1
+                self.accept()
                 self._wake_getters()
             raise
 """,
         """\
-                self._grants -= 1
+                self.accept()
             raise
 """,
     ),

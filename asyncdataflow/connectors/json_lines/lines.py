@@ -159,9 +159,9 @@ class LineReader:
         before = (self._before + self._buffer[-_WINDOW:])[-_WINDOW:]
         with named_errors(f"{self.path}: reading"):
             block = os.pread(self._file, len(before) + _BLOCK, at - len(before))
-            size = os.fstat(self._file).st_size
-        if not block.startswith(before):
-            raise _changed(self.path, _shorter(size, at) if size < at else _other(at))
+            if not block.startswith(before):
+                size = os.fstat(self._file).st_size
+                raise _changed(self.path, _shorter(size, at) if size < at else _other(at))
         self._buffer += block[len(before) :]
         return len(block) > len(before)
 
